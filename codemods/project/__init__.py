@@ -1,0 +1,1 @@
+"""The repository as a whole: versions, config files read and edited, the fixture graph."""

@@ -1,0 +1,1 @@
+"""The rules of the catalogue: one file, one rule, its page in the docstring."""

@@ -1,0 +1,82 @@
+"""What every rule has: a code, a name, needles, a page, and ``find``."""
+
+from __future__ import annotations
+
+import ast
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
+
+from codemods.facts.module import Module
+from codemods.model import Finding, Related, Rewrite, Severity
+from codemods.project.tree import Project
+
+Needles = tuple[tuple[bytes, ...], ...]
+"""A file is worth parsing when all byte strings of one group occur in it."""
+
+
+class AnyRule(ABC):
+    """One row of the catalogue. Rules keep no state.
+
+    The docstring of a concrete rule is its page; its first line says what the rule finds.
+    """
+
+    code: ClassVar[str]
+    name: ClassVar[str]
+    fixable: ClassVar[bool] = True
+    """Whether the rule ever offers a rewrite."""
+
+    @classmethod
+    @abstractmethod
+    def needles(cls) -> Needles:
+        """What must occur in a file's bytes before it is worth parsing for this rule."""
+
+    def finding(
+        self,
+        module: Module,
+        node: ast.stmt | ast.expr,
+        message: str,
+        severity: Severity,
+        *,
+        rewrite: Rewrite | None = None,
+        refusal: str = "",
+        related: tuple[Related, ...] = (),
+    ) -> Finding:
+        """A finding of this rule at ``node``: exactly one of ``rewrite`` and ``refusal`` is given."""
+        span = module.span(node)
+        return Finding(
+            code=self.code,
+            message=message,
+            severity=severity,
+            path=module.path,
+            span=span,
+            scope=module.qualified_scope(node),
+            anchor=module.anchor(span),
+            rewrite=rewrite,
+            refusal=refusal,
+            related=related,
+        )
+
+
+class Rule(AnyRule):
+    """A rule that looks at one module at a time."""
+
+    @abstractmethod
+    def find(self, module: Module) -> Iterator[Finding]:
+        """Every candidate of one module, with its rewrite or the reason that there is none."""
+
+
+class ProjectRule(AnyRule):
+    """A rule that has to see several files at once.
+
+    Its ``needles`` only decide whether the rule has anything to do in this project.
+    """
+
+    @classmethod
+    @abstractmethod
+    def wants(cls, path: str, data: bytes) -> bool:
+        """Whether the rule needs this Python file among ``Project.modules``."""
+
+    @abstractmethod
+    def find_in(self, project: Project) -> Iterator[Finding]:
+        """Every candidate of the project, with its rewrite or the reason that there is none."""
