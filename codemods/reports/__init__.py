@@ -1,0 +1,1 @@
+"""How a report is shown: each module renders it in one format."""
