@@ -53,7 +53,7 @@ class Source:
     @cached_property
     def lines(self) -> list[str]:
         """The lines with their ends, split only where Python splits them (not at form feeds)."""
-        return _split(self.text)
+        return split_lines(self.text)
 
     @cached_property
     def line_starts(self) -> list[int]:
@@ -77,7 +77,7 @@ class Source:
         return Source(self.path, bom + text.encode(encoding))
 
 
-def _split(text: str) -> list[str]:
+def split_lines(text: str) -> list[str]:
     """Split at ``\\n``, ``\\r\\n`` and lone ``\\r`` as Python's tokenizer does, ends kept."""
     if "\r" not in text:
         lines = text.split("\n")

@@ -1,0 +1,224 @@
+"""Changes to a list of statements: take out, insert, wrap, move into a coroutine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import libcst as cst
+
+from codemods.rewriting.locate import Locator, MisplacedError, Statement
+from codemods.rewriting.operations import (
+    EnterAsyncWith,
+    ExtractCoroutine,
+    InsertAfter,
+    RemoveStatement,
+    WrapInTry,
+    WrapInWith,
+)
+
+BlockOperation = RemoveStatement | InsertAfter | WrapInWith | EnterAsyncWith | WrapInTry | ExtractCoroutine
+_Body = TypeVar("_Body", cst.Module, cst.IndentedBlock)
+_TEMPLATE = cst.PartialParserConfig(default_newline="\n", default_indent="    ")
+_BLANK = cst.EmptyLine(indent=False)
+
+
+class BlockEditor:
+    """The statements of one block, each known by the node that it was before any change."""
+
+    def __init__(self, originals: Sequence[Statement], updated: Sequence[Statement], footer: Sequence[cst.EmptyLine], *, top: bool) -> None:
+        self._keys: list[Statement | None] = list(originals)
+        self.statements: list[Statement] = list(updated)
+        self.footer = list(footer)
+        self._top = top
+
+    def apply(self, operation: BlockOperation, locate: Locator) -> None:
+        """Carry out one operation. Raises MisplacedError when its statements are not in this block."""
+        match operation:
+            case RemoveStatement(at=at):
+                self._remove(self._index(locate.statement(at)))
+            case InsertAfter(at=at, code=code):
+                index = self._index(locate.statement(at))
+                self._put(index + 1, index + 1, statements(code))
+            case WrapInWith(first=first, last=last, header=header):
+                start, end = self._range(locate.statement(first), locate.statement(last))
+                wrapper = statements(f"{header}\n    pass\n")[0]
+                self._nest(start, end, wrapper)
+            case WrapInTry(first=first, last=last, cleanup=cleanup):
+                start, end = self._range(locate.statement(first), locate.statement(last))
+                indented = "".join(f"    {line}\n" for line in cleanup.splitlines())
+                self._nest(start, end, statements(f"try:\n    pass\nfinally:\n{indented}")[0])
+            case EnterAsyncWith():
+                self._enter(operation, locate)
+            case ExtractCoroutine():
+                self._extract(operation, locate)
+
+    def _index(self, original: Statement) -> int:
+        for index, key in enumerate(self._keys):
+            if key is original:
+                return index
+        raise MisplacedError("the statements of one operation stand in different blocks")
+
+    def _range(self, first: Statement, last: Statement) -> tuple[int, int]:
+        return self._index(first), self._index(last) + 1
+
+    def _put(self, start: int, end: int, new: Sequence[Statement]) -> None:
+        """Put ``new`` in the place of ``start:end``; the last one answers for the range."""
+        keys: list[Statement | None] = [None] * len(new)
+        if new and end > start:
+            keys[0] = self._keys[start]
+        self.statements[start:end] = new
+        self._keys[start:end] = keys
+
+    def _remove(self, index: int) -> None:
+        removed = self.statements[index]
+        kept = _comment_lines(removed)
+        if index + 1 < len(self.statements):
+            after = self.statements[index + 1]
+            lines = list(_leading(after))
+            blanks = [] if lines and lines[0].comment is None else _split_leading(removed)[0]
+            self.statements[index + 1] = _with_leading(after, [*blanks, *kept, *lines])
+        else:
+            self.footer[:0] = kept
+        if len(self.statements) == 1:
+            self._put(index, index + 1, statements("pass"))
+        else:
+            self._put(index, index + 1, [])
+
+    def _nest(self, start: int, end: int, wrapper: Statement) -> None:
+        """Put ``start:end`` into the body of ``wrapper``; blank lines stay outside, comments go in."""
+        body = self.statements[start:end]
+        blanks, rest = _split_leading(body[0])
+        body[0] = _with_leading(body[0], rest)
+        block = cst.IndentedBlock(body=body)
+        self._put(start, end, [_with_leading(wrapper.with_changes(body=block), blanks)])
+
+    def _enter(self, operation: EnterAsyncWith, locate: Locator) -> None:
+        start, end = self._range(locate.statement(operation.binding), locate.statement(operation.last))
+        binding = self.statements[start]
+        item, trailing = with_item(binding, keep_await=operation.keep_await)
+        body = self.statements[start + 1 : end]
+        if not body:
+            raise MisplacedError("nothing to put into the async with")
+        blanks, rest = _split_leading(body[0])
+        body[0] = _with_leading(body[0], rest)
+        wrapper = cst.With(
+            items=[item],
+            asynchronous=cst.Asynchronous(),
+            body=cst.IndentedBlock(body=body, header=trailing),
+            leading_lines=_leading(binding),
+        )
+        self._put(start, end, [wrapper])
+
+    def _extract(self, operation: ExtractCoroutine, locate: Locator) -> None:
+        start, end = self._range(locate.statement(operation.first), locate.statement(operation.last))
+        body = self.statements[start:end]
+        if operation.return_last:
+            body[-1] = _returning(body[-1])
+        elif operation.returns:
+            body.append(statements(f"return {operation.returns}")[0])
+        blanks, rest = _split_leading(body[0])
+        body[0] = _with_leading(body[0], rest)
+        definition = statements(f"async def {operation.name}():\n    pass\n")[0].with_changes(
+            body=cst.IndentedBlock(body=body)
+        )
+        call = statements(operation.call)[0]
+        if operation.before is not None:
+            self._put(start, end, [_with_leading(call, blanks)])
+            raise _Hoist(definition)
+        gap = [_BLANK] * (2 if self._top else 1)
+        above = gap if start or self._top else []
+        self._put(start, end, [_with_leading(definition, above), _with_leading(call, gap)])
+
+    def hoist(self, definition: Statement, before: Statement) -> None:
+        """Put a definition in front of the statement ``before`` of this (top level) block."""
+        index = self._index(before)
+        follower = self.statements[index]
+        blanks, comments = _split_leading(follower)
+        self.statements[index] = _with_leading(follower, [_BLANK, _BLANK, *comments])
+        self.statements.insert(index, _with_leading(definition, [_BLANK, _BLANK]))
+        self._keys.insert(index, None)
+
+
+class _Hoist(Exception):
+    """Carries a definition out of the block that it came from, up to the top level."""
+
+    def __init__(self, definition: Statement) -> None:
+        super().__init__()
+        self.definition = definition
+
+
+Hoist = _Hoist
+
+
+def statements(code: str) -> list[Statement]:
+    """Parse a template: newlines and indents take the style of the tree they are put into."""
+    return list(cst.parse_module(code, config=_TEMPLATE).body)
+
+
+def join_items(outer: cst.With, inner: cst.With) -> cst.With:
+    """``async with a: async with b: body`` -> ``async with a, b: body``."""
+    items = [*outer.items[:-1], outer.items[-1].with_changes(comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")))]
+    return outer.with_changes(items=[*items, *inner.items], body=inner.body.with_changes(header=outer.body.header))  # type: ignore[attr-defined]
+
+
+def with_item(binding: Statement, *, keep_await: bool) -> tuple[cst.WithItem, cst.TrailingWhitespace]:
+    """The ``X() as x`` of an assignment ``x = X()``, and the comment behind it."""
+    if not isinstance(binding, cst.SimpleStatementLine) or len(binding.body) != 1:
+        raise MisplacedError("an assignment on a line of its own was expected")
+    assignment = binding.body[0]
+    match assignment:
+        case cst.Assign(targets=[cst.AssignTarget(target=cst.Name() as name)], value=value):
+            pass
+        case cst.AnnAssign(target=cst.Name() as name, value=cst.BaseExpression() as value):
+            pass
+        case _:
+            raise MisplacedError("an assignment to one name was expected")
+    if not keep_await and isinstance(value, cst.Await):
+        value = value.expression
+    return cst.WithItem(item=value, asname=cst.AsName(name=name)), binding.trailing_whitespace
+
+
+def _returning(statement: Statement) -> Statement:
+    if isinstance(statement, cst.SimpleStatementLine):
+        match statement.body[0]:
+            case cst.Assign(value=value) | cst.AnnAssign(value=cst.BaseExpression() as value):
+                return statement.with_changes(body=[cst.Return(value=value), *statement.body[1:]])
+    raise MisplacedError("an assignment was expected as the last statement")
+
+
+def _leading(statement: Statement) -> Sequence[cst.EmptyLine]:
+    lines: Sequence[cst.EmptyLine] = getattr(statement, "leading_lines", ())
+    return lines
+
+
+def _with_leading(statement: Statement, lines: Sequence[cst.EmptyLine]) -> Statement:
+    return statement.with_changes(leading_lines=list(lines))
+
+
+def _split_leading(statement: Statement) -> tuple[list[cst.EmptyLine], list[cst.EmptyLine]]:
+    """The blank lines in front of a statement, and the rest from its first comment on."""
+    lines = list(_leading(statement))
+    first = next((i for i, line in enumerate(lines) if line.comment is not None), len(lines))
+    return lines[:first], lines[first:]
+
+
+def _comment_lines(statement: Statement) -> list[cst.EmptyLine]:
+    """All comments of a statement that goes away, each on a line of its own."""
+    lines = _split_leading(statement)[1]
+    collector = _Comments()
+    for name in ("body", "trailing_whitespace"):
+        part = getattr(statement, name, None)
+        for node in part if isinstance(part, list | tuple) else [part]:
+            if isinstance(node, cst.CSTNode):
+                node.visit(collector)
+    return lines + [cst.EmptyLine(comment=comment) for comment in collector.found]
+
+
+class _Comments(cst.CSTVisitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[cst.Comment] = []
+
+    def visit_Comment(self, node: cst.Comment) -> None:
+        self.found.append(node)

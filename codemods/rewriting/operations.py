@@ -1,0 +1,121 @@
+"""What a rule can ask the hands to do, as plain data.
+
+A rule composes a ``Rewrite`` out of these; ``codemods.rewriting.hands`` carries them out on
+the concrete tree and decides nothing. Spans are those of ``Module.span``; a span of a
+statement means the whole statement, and "statements ``first`` to ``last``" always stand in
+one block. Nothing here imports libcst, so ``check`` may.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codemods.model import Operation, Span
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceExpression(Operation):
+    """Put the expression ``code`` in the place of the expression at ``at``."""
+
+    at: Span
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitArgument(Operation):
+    """Turn the call ``run(c, ...)`` at ``at`` into ``await c``, parenthesised where it must be."""
+
+    at: Span
+
+
+@dataclass(frozen=True, slots=True)
+class AddKeyword(Operation):
+    """Give the call at ``at`` the argument ``name=value``, in the place of one of that name."""
+
+    at: Span
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveKeyword(Operation):
+    """Take the keyword argument ``name`` out of the call at ``at``."""
+
+    at: Span
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveStatement(Operation):
+    """Take a statement out; its comments stay."""
+
+    at: Span
+
+
+@dataclass(frozen=True, slots=True)
+class InsertAfter(Operation):
+    """Put the statements ``code`` behind a statement."""
+
+    at: Span
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrapInWith(Operation):
+    """Indent the statements ``first`` to ``last`` under ``header`` (``with x as y:``)."""
+
+    first: Span
+    last: Span
+    header: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnterAsyncWith(Operation):
+    """Turn the assignment ``binding`` and what follows up to ``last`` into an ``async with``.
+
+    ``x = Session()`` becomes ``async with Session() as x:``. With ``join``, the assignment is
+    the first statement of an ``async with`` block: its item joins that statement's items.
+    """
+
+    binding: Span
+    last: Span
+    keep_await: bool = False
+    """Whether the ``await`` in front of the acquiring call stays (``async with await f()``)."""
+    join: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WrapInTry(Operation):
+    """Put the statements ``first`` to ``last`` into ``try:``, with ``cleanup`` as ``finally:``."""
+
+    first: Span
+    last: Span
+    cleanup: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractCoroutine(Operation):
+    """Move the statements ``first`` to ``last`` into a new ``async def name()``.
+
+    ``call`` takes their place. The definition goes before the statement ``before``, or before
+    the call when that is None.
+    """
+
+    first: Span
+    last: Span
+    name: str
+    call: str
+    returns: str = ""
+    """An expression for a ``return`` behind the statements."""
+    return_last: bool = False
+    """Whether the last statement, an assignment, becomes ``return value``."""
+    before: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFromImport(Operation):
+    """Add a name to the ``from module import ...`` at ``at`` and take another one out."""
+
+    at: Span
+    add: str = ""
+    remove: str = ""
