@@ -1,0 +1,123 @@
+"""From a source to its findings: the rules asked, the suppressions heard."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from typing import cast
+
+from codemods.engine.results import Problem
+from codemods.engine.select import Prefilter, chosen
+from codemods.engine.settings import Settings
+from codemods.engine.suppress import MARK, Suppressions
+from codemods.facts.module import Module
+from codemods.model import Finding, Severity, Span
+from codemods.project.tree import Project
+from codemods.rules.base import AnyRule, ProjectRule, Rule
+from codemods.rules.registry import all_rules
+from codemods.source import Source, UndecodableError
+
+CANNOT_PARSE = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""What reading a module raises (UndecodableError is a ValueError)."""
+
+
+class Analyser:
+    """Asks the selected rules. A rule that crashes loses its findings in one file and nothing else."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises SettingsError for a selector that fits no rule."""
+        self.settings = settings
+        self.rules = chosen(all_rules(), settings)
+        self._codes = {rule.code for rule in self.rules}
+        self.file_rules = Prefilter([rule for rule in self.rules if isinstance(rule, Rule)])
+        self.project_rules = Prefilter([rule for rule in self.rules if isinstance(rule, ProjectRule)])
+        self._problems: dict[tuple[str, str], Problem] = {}
+
+    def take_problems(self) -> tuple[Problem, ...]:
+        """The crashes since the last call."""
+        problems = tuple(self._problems.values())
+        self._problems.clear()
+        return problems
+
+    def has_something_to_do(self, data: bytes) -> bool:
+        """Whether a file with these bytes is worth a call of ``check``."""
+        return bool(self.file_rules(data)) or (MARK in data and "LM001" in self._codes)
+
+    def find(self, source: Source) -> list[Finding]:
+        """The findings of the file rules that no comment suppresses."""
+        return self._heard(self._raw(source), Suppressions(source, all_rules()))
+
+    def check(self, source: Source) -> tuple[list[Finding], list[Finding]]:
+        """What ``find`` says, and the comments that suppress nothing."""
+        suppressions = Suppressions(source, all_rules())
+        findings = self._heard(self._raw(source), suppressions)
+        if "LM001" not in self._codes or self.settings.min_severity.rank > Severity.WARNING.rank:
+            return findings, []
+        # What project rules find is not known here, so nothing is said about comments for them.
+        active = [rule for rule in self.rules if isinstance(rule, Rule) and rule.code != "LM001"]
+        complete = len(self.rules) == len(all_rules()) and not self.project_rules.rules
+        return findings, suppressions.unused(active, all_active=complete or not self.project_rules(source.data))
+
+    def find_in(self, project: Project) -> list[Finding]:
+        """The findings of the project rules that no comment suppresses."""
+        findings: list[Finding] = []
+        for rule in self.project_rules.rules:
+            findings += self._ask(rule, "", lambda rule=rule: cast(ProjectRule, rule).find_in(project))  # type: ignore[misc]
+        heard: list[Finding] = []
+        for path in dict.fromkeys(finding.path for finding in findings):
+            here = [finding for finding in findings if finding.path == path]
+            source = project.source(path)
+            heard += self._heard(here, Suppressions(source, all_rules())) if source else here
+        return heard
+
+    def _raw(self, source: Source) -> list[Finding]:
+        active = self.file_rules(source.data)
+        if not active:
+            return []
+        try:
+            module = Module(source)
+        except CANNOT_PARSE as error:
+            return [unparsable(source, error)] if "LM000" in self._codes else []
+        return [
+            finding
+            for rule in active
+            for finding in self._ask(rule, source.path, lambda rule=rule: rule.find(module))  # type: ignore[misc]
+        ]
+
+    def _ask(self, rule: AnyRule, path: str, ask: Callable[[], Iterator[Finding]]) -> list[Finding]:
+        try:
+            return list(ask())
+        except Exception as error:
+            where = path or "the project"
+            message = f"{rule.code} {rule.name} crashed: {type(error).__name__}: {error}"
+            self._problems[rule.code, path] = Problem(where, message, traceback.format_exc())
+            return []
+
+    def _heard(self, findings: list[Finding], suppressions: Suppressions) -> list[Finding]:
+        least = self.settings.min_severity.rank
+        loud = [finding for finding in findings if finding.severity.rank >= least]
+        return [finding for finding in loud if not suppressions.hides(finding)]
+
+
+def unparsable(source: Source, error: BaseException) -> Finding:
+    """The finding LM000 for a file whose parsing raised ``error``."""
+    line, column = 1, 1
+    if isinstance(error, SyntaxError):
+        line, column = max(error.lineno or 1, 1), max(error.offset or 1, 1)
+        reason = error.msg
+    elif isinstance(error, UndecodableError):
+        reason = str(error)
+    elif isinstance(error, RecursionError | MemoryError):
+        reason = "nested too deeply for the parser"
+    else:
+        reason = str(error) or type(error).__name__
+    return Finding(
+        code="LM000",
+        message=f"cannot be parsed, so nothing is known about it: {reason}",
+        severity=Severity.WARNING,
+        path=source.path,
+        span=Span(line, column, line, column),
+        scope="<module>",
+        anchor=reason,
+        refusal="a file that does not parse is left as it is",
+    )
