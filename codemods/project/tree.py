@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,10 @@ class Project:
     """The parsed Python files that the rule asked for (see ``ProjectRule.wants``), by path."""
     overlay: Mapping[str, Source] = field(default_factory=dict)
     """Files whose text differs from the disk, by path: the state between two passes."""
+    python: Path | None = None
+    """The interpreter or virtual environment that the user named, if any."""
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    """The environment variables; only ``VIRTUAL_ENV`` is looked at."""
 
     def source(self, path: str) -> Source | None:
         """The file at ``path``, the overlay first; None when there is no readable file."""
@@ -33,3 +38,22 @@ class Project:
             return Source(path, (self.directory / path).read_bytes())
         except OSError:
             return None
+
+    def name(self, path: Path) -> str:
+        """The path as the user sees it: relative to ``directory`` where it lies inside."""
+        try:
+            return path.relative_to(self.directory).as_posix()
+        except ValueError:
+            return path.as_posix()
+
+    def levels(self, directory: Path) -> Iterator[Path]:
+        """``directory`` and the folders above it, up to the top of the repository.
+
+        The top is the first folder with a ``.git``; outside of a repository it is the
+        working directory, or ``directory`` itself where that lies elsewhere.
+        """
+        above = [directory, *directory.parents]
+        top = next((level for level in above if (level / ".git").exists()), None)
+        if top is None:
+            top = self.directory if self.directory in above else directory
+        yield from above[: above.index(top) + 1]
