@@ -77,7 +77,7 @@ class Analyser:
         try:
             module = Module(source)
         except CANNOT_PARSE as error:
-            return [unparsable(source, error)] if "LM000" in self._codes else []
+            return [unparsable(source, error)]
         return [
             finding
             for rule in active
@@ -93,9 +93,13 @@ class Analyser:
             self._problems[rule.code, path] = Problem(where, message, traceback.format_exc())
             return []
 
+    def loud(self, findings: list[Finding], source: Source) -> list[Finding]:
+        """The findings of one file that are selected and not suppressed."""
+        return self._heard(findings, Suppressions(source, all_rules()))
+
     def _heard(self, findings: list[Finding], suppressions: Suppressions) -> list[Finding]:
         least = self.settings.min_severity.rank
-        loud = [finding for finding in findings if finding.severity.rank >= least]
+        loud = [f for f in findings if f.severity.rank >= least and f.code in self._codes]
         return [finding for finding in loud if not suppressions.hides(finding)]
 
 

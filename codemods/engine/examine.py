@@ -1,0 +1,144 @@
+"""One file from start to end: what is found in it, and what becomes of it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from codemods.engine.analyse import CANNOT_PARSE, Analyser, unparsable
+from codemods.engine.identity import fingerprint, identify
+from codemods.engine.results import Outcome, Problem
+from codemods.engine.settings import Settings
+from codemods.facts.module import Module
+from codemods.model import Finding, Safety
+from codemods.project.tree import Project
+from codemods.source import Source
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to do with each file; travels to the workers."""
+
+    settings: Settings
+    directory: Path
+    fix: bool = False
+    only: frozenset[str] = frozenset()
+    """Ids of the findings to fix; empty for all."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What came out of one file, or of the project as a whole."""
+
+    path: str
+    """Empty for the project."""
+    found: tuple[Finding, ...] = ()
+    """In the text as it was read."""
+    remaining: tuple[Finding, ...] = ()
+    """In the text as it is now."""
+    outcome: Outcome | None = None
+    """None when there was nothing to fix."""
+    problems: tuple[Problem, ...] = ()
+
+
+class Examiner:
+    """Carries out a task on one file after the other. Never raises for what is wrong with a file."""
+
+    def __init__(self, task: Task) -> None:
+        """Raises SettingsError for a selector that fits no rule."""
+        self.task = task
+        self.analyser = Analyser(task.settings)
+
+    def __call__(self, source: Source) -> Examined:
+        """Examine one file by itself."""
+        found, unused = self.analyser.check(source)
+        outcome, crash = None, ()
+        if wanted := self._wanted(found):
+            outcome, crash = self._converge(source.path, lambda: _converge_file(source, self.analyser, wanted))
+        remaining = [*found, *unused]
+        if outcome:
+            remaining = list(outcome.open) + unused
+            if source.path in outcome.sources:
+                remaining = self.remaining(outcome.sources[source.path], outcome)
+        problems = (*self.analyser.take_problems(), *crash)
+        return Examined(source.path, (*found, *unused), tuple(remaining), outcome, problems)
+
+    def remaining(self, source: Source, outcome: Outcome) -> list[Finding]:
+        """What is open in a changed file: what the fixpoint says, and the suppressions that are unused now."""
+        return [*outcome.open, *self.analyser.check(source)[1]]
+
+    def project(self, paths: list[str], overlay: dict[str, Source]) -> Examined:
+        """Examine what spans files: ``paths`` are the modules that the rules asked for."""
+        before, broken = self._read(paths, {})
+        found = [*self.analyser.find_in(before), *broken]
+        outcome, crash = None, ()
+        now = self._read(paths, overlay)[0] if overlay else before
+        again = self.analyser.find_in(now) if overlay else found
+        if wanted := self._wanted(again):
+            outcome, crash = self._converge("the project", lambda: _converge_project(now, self.analyser, wanted))
+        remaining = [*outcome.open, *broken] if outcome else [*again, *(broken if overlay else ())]
+        problems = (*self.analyser.take_problems(), *crash)
+        return Examined("", tuple(found), tuple(remaining), outcome, problems)
+
+    def _read(self, paths: list[str], overlay: dict[str, Source]) -> tuple[Project, list[Finding]]:
+        project = Project(self.task.directory, {}, overlay)
+        modules: dict[str, Module] = {}
+        broken: list[Finding] = []
+        for path in paths:
+            source = project.source(path)
+            if source is None:
+                continue
+            try:
+                modules[path] = Module(source)
+            except CANNOT_PARSE as error:
+                broken += self.analyser.loud([unparsable(source, error)], source)
+        return Project(self.task.directory, modules, overlay), broken
+
+    def _wanted(self, found: list[Finding]) -> Callable[[Finding], bool] | None:
+        """Says of a finding whether its rewrite may be carried out; None when none of these may."""
+        task = self.task
+        if not task.fix:
+            return None
+        chosen = {id_: f for id_, f in self._identify(found).items() if id_ in task.only}
+        prints = {fingerprint(finding) for finding in chosen.values()}
+        others = {fingerprint(finding) for finding in found if finding not in chosen.values()}
+
+        def wanted(finding: Finding) -> bool:
+            if finding.rewrite is None:
+                return False
+            if finding.rewrite.safety is Safety.UNSAFE and not task.settings.unsafe_fixes:
+                return False
+            if not task.only or finding in chosen.values():
+                return True
+            return fingerprint(finding) in prints - others  # it has moved since the first pass
+
+        return wanted if any(map(wanted, found)) else None
+
+    def _identify(self, found: list[Finding]) -> dict[str, Finding]:
+        if not self.task.only:
+            return {}
+        return identify(found, directory=self.task.directory, root=self.task.settings.root)
+
+    def _converge(self, where: str, converge: Callable[[], Outcome]) -> tuple[Outcome | None, tuple[Problem, ...]]:
+        try:
+            return converge(), ()
+        except Exception as error:
+            message = f"the rewriting crashed, the file is left as it is: {type(error).__name__}: {error}"
+            return None, (Problem(where, message, traceback.format_exc()),)
+
+
+# libcst takes a quarter of a second to import: only a file that has something to mend pays for it.
+
+
+def _converge_file(source: Source, analyser: Analyser, wanted: Callable[[Finding], bool]) -> Outcome:
+    from codemods.engine.converge import converge_file
+
+    return converge_file(source, analyser.find, wanted)
+
+
+def _converge_project(project: Project, analyser: Analyser, wanted: Callable[[Finding], bool]) -> Outcome:
+    from codemods.engine.converge import converge_project
+
+    return converge_project(project, analyser.find_in, wanted)

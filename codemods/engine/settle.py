@@ -1,0 +1,67 @@
+"""What became of each finding, out of what was found and what the fixpoint did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from codemods.engine.examine import Examined
+from codemods.engine.results import Entry, Fix, Status
+from codemods.model import Finding, Safety
+
+_Key = tuple[str, str, str]
+
+
+def entries(examined: Examined, *, fixing: bool, only: frozenset[str]) -> list[Entry]:
+    """One entry, still without its id, for each finding of the text as it was read.
+
+    A finding that came up in a later pass and was fixed there gets an entry as well.
+    """
+    outcome = examined.outcome
+    if outcome is None:
+        return [_open(finding, fixing, only) for finding in examined.found]
+    waiting = list(examined.found)
+    settled: list[Entry] = []
+    for fix in outcome.fixed:
+        finding = _take(waiting, fix.finding) or fix.finding
+        settled.append(Entry("", finding, Status.FIXED, fix))
+    for rejected in outcome.rejected:
+        finding = _take(waiting, rejected.finding) or rejected.finding
+        settled.append(Entry("", finding, Status.REJECTED, reason=rejected.reason))
+    rewrites = {_key(finding): finding.rewrite for finding in outcome.open}
+    for finding in waiting:
+        rewrite = rewrites.get(_key(finding))
+        if finding.rewrite and rewrite:  # it may have been found unsafe on the way
+            finding = replace(finding, rewrite=rewrite)
+        settled.append(_open(finding, fixing, only))
+    return settled
+
+
+def edits_in_original(fix: Fix | None) -> bool:
+    """Whether the edits of a fix speak of the text as it was read."""
+    return fix is not None and fix.turn == 1
+
+
+def _take(waiting: list[Finding], finding: Finding) -> Finding | None:
+    """Remove ``finding`` from the list, at its old place if it has moved since."""
+    same: Iterable[Finding] = (other for other in waiting if other == finding)
+    moved: Iterable[Finding] = (other for other in waiting if _key(other) == _key(finding))
+    taken = next(iter(same), None) or next(iter(moved), None)
+    if taken is not None:
+        waiting.remove(taken)
+    return taken
+
+
+def _key(finding: Finding) -> _Key:
+    return (finding.path, finding.code, finding.anchor)
+
+
+def _open(finding: Finding, fixing: bool, only: frozenset[str]) -> Entry:
+    if not fixing:
+        return Entry("", finding)
+    if finding.rewrite is None:
+        return Entry("", finding, reason=finding.refusal)
+    if finding.rewrite.safety is Safety.UNSAFE:
+        why = f" ({finding.rewrite.why_unsafe})" if finding.rewrite.why_unsafe else ""
+        return Entry("", finding, reason=f"the fix is unsafe{why}: --unsafe-fixes applies it")
+    return Entry("", finding, reason="not asked for" if only else "waits for a fix that it touches; run again")
