@@ -55,8 +55,8 @@ class Analyser:
             return findings, []
         # What project rules find is not known here, so nothing is said about comments for them.
         active = [rule for rule in self.rules if isinstance(rule, Rule) and rule.code != "LM001"]
-        complete = len(self.rules) == len(all_rules()) and not self.project_rules.rules
-        return findings, suppressions.unused(active, all_active=complete or not self.project_rules(source.data))
+        complete = len(self.rules) == len(all_rules()) and not self.project_rules(source.data)
+        return findings, suppressions.unused(active, all_active=complete)
 
     def find_in(self, project: Project) -> list[Finding]:
         """The findings of the project rules that no comment suppresses."""

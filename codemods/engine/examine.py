@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from codemods.engine.analyse import CANNOT_PARSE, Analyser, unparsable
@@ -41,6 +41,8 @@ class Examined:
     outcome: Outcome | None = None
     """None when there was nothing to fix."""
     problems: tuple[Problem, ...] = ()
+    originals: Mapping[str, Source] = field(default_factory=dict)
+    """Of the project: its changed files as they were read."""
 
 
 class Examiner:
@@ -54,7 +56,8 @@ class Examiner:
     def __call__(self, source: Source) -> Examined:
         """Examine one file by itself."""
         found, unused = self.analyser.check(source)
-        outcome, crash = None, ()
+        outcome: Outcome | None = None
+        crash: tuple[Problem, ...] = ()
         if wanted := self._wanted(found):
             outcome, crash = self._converge(source.path, lambda: _converge_file(source, self.analyser, wanted))
         remaining = [*found, *unused]
@@ -73,14 +76,21 @@ class Examiner:
         """Examine what spans files: ``paths`` are the modules that the rules asked for."""
         before, broken = self._read(paths, {})
         found = [*self.analyser.find_in(before), *broken]
-        outcome, crash = None, ()
+        outcome: Outcome | None = None
+        crash: tuple[Problem, ...] = ()
         now = self._read(paths, overlay)[0] if overlay else before
         again = self.analyser.find_in(now) if overlay else found
         if wanted := self._wanted(again):
             outcome, crash = self._converge("the project", lambda: _converge_project(now, self.analyser, wanted))
         remaining = [*outcome.open, *broken] if outcome else [*again, *(broken if overlay else ())]
         problems = (*self.analyser.take_problems(), *crash)
-        return Examined("", tuple(found), tuple(remaining), outcome, problems)
+        originals: dict[str, Source] = {}
+        for path in outcome.sources if outcome else ():
+            module = before.modules.get(path)
+            source = module.source if module else before.source(path)
+            if source:
+                originals[path] = source
+        return Examined("", tuple(found), tuple(remaining), outcome, problems, originals)
 
     def _read(self, paths: list[str], overlay: dict[str, Source]) -> tuple[Project, list[Finding]]:
         project = Project(self.task.directory, {}, overlay)

@@ -92,6 +92,10 @@ class _Run:
         report = Report(request.verb, {rule.code: rule.name for rule in all_rules()}, request.directory, scan.files)
         report.problems = [*scan.problems, *(problem for result in results for problem in result.problems)]
         self._settle(report, results)
+        originals = {path: source for result in results for path, source in result.originals.items()}
+        originals.update((source.path, source) for source in scan.candidates)
+        for path, after in sorted(_changed(results).items()):
+            report.changes[path] = Change(originals[path], after)
         if request.verb is Verb.APPLY and request.stdin is None:
             self._write(report)
         return report
@@ -176,9 +180,6 @@ class _Run:
         for id_ in sorted(request.only - ids.keys()):
             report.problems.append(Problem("--fix", f"no finding has the id {id_}"))
         report.remaining = sorted(self._remaining(results), key=place)
-        for path, after in sorted(_changed(results).items()):
-            before = request.stdin or Source(path, _read(os.path.join(request.directory, path)))
-            report.changes[path] = Change(before, after)
 
     def _remaining(self, results: list[Examined]) -> list[Finding]:
         """What is open in the changed files, those that a project rule changed looked at once more."""

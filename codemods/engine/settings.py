@@ -82,8 +82,9 @@ def load(start: Path, *, config: Path | None = None, isolated: bool = False) -> 
     top = _project_root(start)
     if isolated:
         return Settings(root=top)
+    path: Path | None = config
     if config is not None:
-        path, table = config, _table(config)
+        table = _table(config)
         if table is None:
             raise SettingsError(f"{config}: there is no [tool.loopmend] in it")
     else:

@@ -1,0 +1,99 @@
+"""Findings for machines: a list of JSON objects, or workflow commands for GitHub."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from typing import Any
+
+from codemods.engine.results import Entry, Fix, Report, Verb
+from codemods.engine.settle import edits_in_original
+from codemods.model import Edit, Finding, Rewrite, Severity, Span
+from codemods.source import Source
+
+
+def render(report: Report) -> str:
+    """One object for each finding of the text as it was read (for ``apply``: that is still open).
+
+    ``fix.edits`` is filled by ``diff``: ``check`` never computes a rewrite. It is empty as well for a fix
+    that only a later pass could make, because its edits do not speak of the text on the disk.
+    """
+    entries = report.entries
+    if report.verb is Verb.APPLY:
+        ids = {entry.finding: entry.id for entry in report.entries}
+        entries = [Entry(ids.get(finding, ""), finding) for finding in report.remaining]
+    return json.dumps([_entry(entry, report) for entry in entries], indent=2, ensure_ascii=False) + "\n"
+
+
+def statistics(report: Report) -> str:
+    """How many findings each rule has."""
+    counts: dict[str, int] = {}
+    for finding in report.remaining:
+        counts[finding.code] = counts.get(finding.code, 0) + 1
+    rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+    return json.dumps([{"code": c, "name": report.names.get(c, ""), "count": n} for c, n in rows], indent=2) + "\n"
+
+
+def github(report: Report) -> str:
+    """Workflow commands: annotations on the lines of a pull request."""
+    levels = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+    lines: list[str] = []
+    for finding in report.remaining:
+        span = finding.span
+        place = f"file={_escape(finding.path, property_=True)},line={span.line},endLine={span.end_line}"
+        message = finding.message + (f" (no fix: {finding.refusal})" if finding.refusal else "")
+        title = f"loopmend {finding.code}"
+        lines.append(f"::{levels[finding.severity]} {place},title={title}::{_escape(message)}\n")
+    return "".join(lines)
+
+
+def _entry(entry: Entry, report: Report) -> dict[str, Any]:
+    finding = entry.finding
+    return {
+        "id": entry.id,
+        "code": finding.code,
+        "name": report.names.get(finding.code, ""),
+        "severity": finding.severity.value,
+        "message": finding.message,
+        "path": finding.path,
+        **_span(finding.span),
+        "fix": _fix(finding, entry.fix, report),
+        "refusal": entry.reason or finding.refusal or None,
+        "related": [{"path": r.path, **_span(r.span), "message": r.message} for r in finding.related],
+    }
+
+
+def _fix(finding: Finding, fix: Fix | None, report: Report) -> dict[str, Any] | None:
+    rewrite: Rewrite | None = finding.rewrite
+    if rewrite is None:
+        return None
+    edits = fix.edits if fix and edits_in_original(fix) else ()
+    return {
+        "safety": rewrite.safety.value,
+        "title": rewrite.title,
+        "edits": [_edit(edit, report.changes[edit.path].before) for edit in edits],
+    }
+
+
+def _edit(edit: Edit, source: Source) -> dict[str, Any]:
+    line, column = _position(source, edit.start)
+    end_line, end_column = _position(source, edit.end)
+    return {
+        "path": edit.path,
+        **_span(Span(line, column, end_line, end_column)),
+        "content": edit.text,
+    }
+
+
+def _position(source: Source, offset: int) -> tuple[int, int]:
+    line = bisect_right(source.line_starts, offset, 0, max(len(source.lines), 1))
+    return line, offset - source.line_starts[line - 1] + 1
+
+
+def _span(span: Span) -> dict[str, int]:
+    return {"line": span.line, "column": span.column, "end_line": span.end_line, "end_column": span.end_column}
+
+
+def _escape(text: str, *, property_: bool = False) -> str:
+    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return text.replace(":", "%3A").replace(",", "%2C") if property_ else text
