@@ -104,6 +104,8 @@ class Report:
     """What is still open, at its place in the changed files."""
     changes: dict[str, Change] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    stdin: Source | None = None
+    """The text that came from stdin."""
     seconds: float = 0.0
 
     def with_status(self, *statuses: Status) -> list[Entry]:

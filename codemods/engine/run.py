@@ -91,6 +91,7 @@ class _Run:
             results.append(self._project(scan, results))
         report = Report(request.verb, {rule.code: rule.name for rule in all_rules()}, request.directory, scan.files)
         report.problems = [*scan.problems, *(problem for result in results for problem in result.problems)]
+        report.stdin = request.stdin
         self._settle(report, results)
         originals = {path: source for result in results for path, source in result.originals.items()}
         originals.update((source.path, source) for source in scan.candidates)

@@ -31,7 +31,9 @@ def render(report: Report, style: Style = plain) -> str:
             lines.append(f"    fix rejected: {why[finding]}")
         elif finding.rewrite.why_unsafe:
             lines.append(f"    unsafe: {finding.rewrite.why_unsafe}")
-        lines += [f"    {other.path}:{other.span.line}:{other.span.column}: {other.message}" for other in finding.related]
+        lines += [
+            f"    {other.path}:{other.span.line}:{other.span.column}: {other.message}" for other in finding.related
+        ]
         blocks.append("\n".join(lines) + "\n")
     return "".join(blocks)
 
@@ -86,9 +88,14 @@ def summary(report: Report) -> str:
     held = len(report.held_back)
     if held:
         text += f"{held} more with --unsafe-fixes.\n"
-    for problem in report.problems:
-        text += f"error: {problem.path}: {problem.message}\n"
     return text
+
+
+def problems(report: Report, *, details: bool = False) -> str:
+    """What went wrong, with the tracebacks of crashes when ``details`` are wanted."""
+    return "".join(
+        f"error: {problem.path}: {problem.message}\n{problem.detail if details else ''}" for problem in report.problems
+    )
 
 
 def _what_became(report: Report) -> str:
@@ -114,4 +121,3 @@ def _files(number: int) -> str:
 
 def _count(number: int, singular: str, plural: str = "") -> str:
     return f"{number} {singular if number == 1 else plural or singular + 's'}"
-
