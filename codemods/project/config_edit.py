@@ -140,5 +140,3 @@ def _set(section: Section, option: str, value: str) -> None:
         return
     related = [name for name in names if name.startswith("asyncio_")]
     section[(related or names)[-1]].add_after.option(option, value)
-
-

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from codemods.project import requirements
@@ -30,7 +30,7 @@ class KnownVersion:
     ``origin`` is empty when nothing is known.
     """
 
-    bounds: Bounds = Bounds()
+    bounds: Bounds = field(default_factory=Bounds)
     origin: str = ""
 
     def at_least(self, limit: str) -> bool:
@@ -51,13 +51,15 @@ class KnownVersion:
         return f"{','.join(parts)} ({self.origin})" if parts else "unknown"
 
 
-def find_version(project: Project, directory: Path, name: str = "pytest-asyncio") -> KnownVersion:
+def find_version(
+    project: Project, directory: Path, name: str = "pytest-asyncio", limit: str = LOOP_SCOPE
+) -> KnownVersion:
     """The version of ``name`` that the tests under ``directory`` run with.
 
     The order: the environment that the user named, ``VIRTUAL_ENV``, and then from
     ``directory`` upwards an environment in the folder, a lock file, exact pins, ranges, and
     ``pytest-asyncio-version`` of ``[tool.loopmend]``. What does not lie on one side of
-    ``LOOP_SCOPE`` decides nothing, and the search goes on.
+    ``limit`` decides nothing, and the search goes on.
     """
     if project.python is not None:
         return _installed(project, _environment(project.python), name) or KnownVersion()
@@ -66,7 +68,7 @@ def find_version(project: Project, directory: Path, name: str = "pytest-asyncio"
         return found
     for level in project.levels(directory):
         for found in _at(project, level, name):
-            if found.at_least(LOOP_SCOPE) or found.older_than(LOOP_SCOPE):
+            if found.at_least(limit) or found.older_than(limit):
                 return found
     return KnownVersion()
 

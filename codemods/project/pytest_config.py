@@ -105,7 +105,9 @@ def find_config(project: Project, directory: Path) -> PytestConfig:
 
 
 def _at(project: Project, level: Path) -> PytestConfig | None:
-    native = not find_version(project, level, "pytest").older_than(_NATIVE_SINCE) if _has_native(project, level) else True
+    native = (
+        not find_version(project, level, "pytest").older_than(_NATIVE_SINCE) if _has_native(project, level) else True
+    )
     readers = [
         *((name, _toml) for name in (NATIVE_FILES if native else ())),
         *((name, _ini) for name in INI_FILES),
@@ -213,5 +215,3 @@ def _with_overrides(options: dict[str, str]) -> dict[str, str]:
             continue
         result[name] = value
     return result
-
-
