@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator
 from typing import cast
 
@@ -88,6 +87,8 @@ class Analyser:
         try:
             return list(ask())
         except Exception as error:
+            import traceback
+
             where = path or "the project"
             message = f"{rule.code} {rule.name} crashed: {type(error).__name__}: {error}"
             self._problems[rule.code, path] = Problem(where, message, traceback.format_exc())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,6 +134,8 @@ class Examiner:
         try:
             return converge(), ()
         except Exception as error:
+            import traceback
+
             message = f"the rewriting crashed, the file is left as it is: {type(error).__name__}: {error}"
             return None, (Problem(where, message, traceback.format_exc()),)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from hashlib import sha256
 from pathlib import Path
 
 from codemods.model import Finding
@@ -23,6 +22,8 @@ def identify(findings: Iterable[Finding], *, directory: Path, root: Path) -> dic
     An id is made of code, path, scope, anchor, and an ordinal among findings that are equal in all of
     these. Paths count from ``root``, so the id is the same from whatever ``directory`` the tool was run.
     """
+    from hashlib import sha256  # a run without findings needs none
+
     ordinals: Counter[Fingerprint] = Counter()
     by_id: dict[str, Finding] = {}
     for finding in sorted(findings, key=place):

@@ -9,19 +9,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from codemods.engine.cache import Cache
 from codemods.engine.discover import File, discover
 from codemods.engine.examine import Examined, Examiner, Task
 from codemods.engine.identity import identify, place
 from codemods.engine.results import Change, Entry, Problem, Report, Status, Verb
 from codemods.engine.settings import Settings
 from codemods.engine.settle import entries
-from codemods.engine.write import WriteError, write
 from codemods.model import Finding
 from codemods.rules.base import ProjectRule
 from codemods.rules.registry import all_rules
 from codemods.source import Source
+
+if TYPE_CHECKING:
+    from codemods.engine.cache import Cache
 
 _ENOUGH_TO_SHARE = {Verb.CHECK: 400, Verb.DIFF: 24, Verb.APPLY: 24}
 """From so many files on, several processes are faster than one although each has to start."""
@@ -80,7 +82,7 @@ class _Run:
         self._examiner = examiner
         self._project_rules = [rule for rule in examiner.analyser.rules if isinstance(rule, ProjectRule)]
         walks = any(os.path.isdir(request.directory / path) for path in request.paths)
-        self._cache = Cache.for_settings(request.settings) if request.cache and walks and not request.stdin else None
+        self._cache = _open_cache(request.settings) if request.cache and walks and not request.stdin else None
 
     def report(self) -> Report:
         request = self._request
@@ -197,6 +199,8 @@ class _Run:
 
     def _write(self, report: Report) -> None:
         """Put the changed files in place; what could not be written is open again."""
+        from codemods.engine.write import WriteError, write
+
         root = self._request.settings.root
         for path, change in list(report.changes.items()):
             try:
@@ -210,6 +214,12 @@ class _Run:
                     else entry
                     for entry in report.entries
                 ]
+
+
+def _open_cache(settings: Settings) -> Cache:
+    from codemods.engine.cache import Cache  # for single files it costs more than it saves
+
+    return Cache.for_settings(settings)
 
 
 def _changed(results: list[Examined]) -> dict[str, Source]:

@@ -44,7 +44,7 @@ def render(report: Report) -> bytes:
 
 
 def file_patch(name: str, change: Change) -> bytes:
-    """The patch of one file. Lines end at ``\\n`` alone, as git sees them, and bytes stay what they are."""
+    """The patch of one file. Lines end at a line feed alone, as git sees them, and bytes stay what they are."""
     before, after = (_lines(source.data) for source in (change.before, change.after))
     old, new = _name("a/" + name), _name("b/" + name)
     # A name with a blank is ambiguous to patch tools without the tab at its end.

@@ -84,7 +84,8 @@ def summary(report: Report) -> str:
     else:
         fixable = sum(1 for entry in report.entries if entry.finding.rewrite) - len(report.held_back)
         if fixable:
-            text += f"{_count(fixable, 'safe fix', 'safe fixes')}: see them with `loopmend diff`, make them with `loopmend apply`.\n"
+            fixes = _count(fixable, "safe fix", "safe fixes")
+            text += f"{fixes}: `loopmend diff` shows, `loopmend apply` makes them.\n"
     held = len(report.held_back)
     if held:
         text += f"{held} more with --unsafe-fixes.\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 from dataclasses import dataclass
@@ -87,11 +86,13 @@ def validate(rule: type[AnyRule], module: str) -> None:
 
 def page(rule: AnyRule) -> Page:
     """The page of a rule: its docstring, cut at the section titles."""
+    import inspect  # a run without pages need not pay for it
+
     text = inspect.cleandoc(type(rule).__doc__ or "")
     titles = "|".join(SECTIONS)
     heading = re.compile(rf"^(?:#+ *)?({titles}):?[ ]*\n(?:[-=~^]{{3,}}\n)?", re.MULTILINE)
     pieces = heading.split(text + "\n")
-    sections = {title: body.strip() for title, body in zip(pieces[1::2], pieces[2::2], strict=True)}
+    sections = {title: inspect.cleandoc("\n" + body) for title, body in zip(pieces[1::2], pieces[2::2], strict=True)}
     return Page(pieces[0].strip().partition("\n")[0], sections)
 
 
@@ -103,5 +104,5 @@ def _rule_classes(module: str) -> list[type[AnyRule]]:
         if isinstance(member, type)
         and issubclass(member, AnyRule)
         and member.__module__ == module
-        and not inspect.isabstract(member)
+        and not getattr(member, "__abstractmethods__", None)
     ]
