@@ -1,0 +1,1 @@
+"""A small service: see README.md for what is wrong with it."""

@@ -1,0 +1,13 @@
+from app.client import is_healthy
+
+
+async def test_lists_jobs(client):
+    assert await client.jobs() == []
+
+
+async def test_lists_jobs_again(client):
+    assert await client.jobs() == []
+
+
+async def test_is_healthy():
+    assert await is_healthy("http://localhost:8080")

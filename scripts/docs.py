@@ -1,0 +1,74 @@
+"""Write docs/rules out of the pages of the rules and the fixtures that are marked ``docs = true``.
+
+Run by ``make docs``; a test fails when what is committed differs.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from difflib import unified_diff
+from pathlib import Path
+
+from codemods.rules.base import AnyRule
+from codemods.rules.registry import SECTIONS, all_rules, page
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> int:
+    """Write the pages, remove those of rules that are gone."""
+    folder = ROOT / "docs" / "rules"
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = pages(ROOT / "fixtures")
+    for old in folder.glob("*.md"):
+        if old.name not in wanted:
+            old.unlink()
+    for name, text in wanted.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    print(f"{len(wanted)} pages in {folder.relative_to(ROOT)}")
+    return 0
+
+
+def pages(fixtures: Path) -> dict[str, str]:
+    """The text of every page by file name."""
+    result = {f"{rule.code}.md": _rule(rule, fixtures) for rule in all_rules()}
+    result["README.md"] = _index()
+    return result
+
+
+def _index() -> str:
+    rows = [
+        f"| [{rule.code}]({rule.code}.md) | `{rule.name}` | {'yes' if rule.fixable else ''} | {page(rule).summary} |"
+        for rule in all_rules()
+    ]
+    head = ["# Rules", "", "Written by `make docs`.", "", "| code | name | fix | what it finds |", "|---|---|---|---|"]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def _rule(rule: AnyRule, fixtures: Path) -> str:
+    text = page(rule)
+    parts = [f"# {rule.code} {rule.name}", text.summary]
+    for title in SECTIONS:
+        parts += [f"## {title}", text.sections.get(title, "")]
+    for case in _examples(fixtures / rule.name):
+        parts += [f"## Example: {case.name.replace('-', ' ')}", f"```diff\n{_diff(case)}```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _examples(folder: Path) -> list[Path]:
+    cases = sorted(folder.glob("*/case.toml"))
+    return [case.parent for case in cases if tomllib.loads(case.read_text(encoding="utf-8")).get("docs")]
+
+
+def _diff(case: Path) -> str:
+    """All of ``before.py`` with what changes; ``before.py`` alone where nothing changes."""
+    before = (case / "before.py").read_text(encoding="utf-8").splitlines(keepends=True)
+    after_file = case / "after.py"
+    after = after_file.read_text(encoding="utf-8").splitlines(keepends=True) if after_file.exists() else before
+    lines = list(unified_diff(before, after, n=max(len(before), 1)))[3:] or [" " + line for line in before]
+    return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
