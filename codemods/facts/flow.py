@@ -9,7 +9,7 @@ from codemods.facts.module import Module
 _LEAVING_CALLS = {"sys.exit", "os._exit", "os.abort", "os.execv", "os.execvp"}
 _LEAVING_BUILTINS = {"exit", "quit"}
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
-TRIES = (ast.Try, *([ast.TryStar] if hasattr(ast, "TryStar") else []))
+TRIES = (ast.Try, ast.TryStar)
 
 
 def falls_through(module: Module, block: list[ast.stmt]) -> bool:
@@ -30,7 +30,9 @@ def _leaves(module: Module, statement: ast.stmt) -> bool:
         case ast.With(body=body) | ast.AsyncWith(body=body):
             return not falls_through(module, body)
         case ast.Match(cases=cases):
-            has_default = any(isinstance(c.pattern, ast.MatchAs) and c.pattern.pattern is None and c.guard is None for c in cases)
+            has_default = any(
+                isinstance(c.pattern, ast.MatchAs) and c.pattern.pattern is None and c.guard is None for c in cases
+            )
             return has_default and all(not falls_through(module, c.body) for c in cases)
         case ast.While(test=ast.Constant(value=value)) if value:
             return not any(isinstance(node, ast.Break) for node in ast.walk(statement))
@@ -92,7 +94,9 @@ def can_follow(module: Module, first: ast.AST, second: ast.AST) -> bool:
         return index_a == index_b
     else:
         leaving_is_fine = False
-        if index_a != index_b and _exclusive(getattr(owner, field_a), index_a, index_b, path_a[depth + 1 :], path_b[depth + 1 :]):
+        if index_a != index_b and _exclusive(
+            getattr(owner, field_a), index_a, index_b, path_a[depth + 1 :], path_b[depth + 1 :]
+        ):
             return False
     raises_into_handler = field_a == "body" and field_b == "handlers"
     if leaving_is_fine or raises_into_handler:
@@ -119,7 +123,13 @@ def _can_leave_block(module: Module, statements: list[ast.stmt]) -> bool:
 
 def _fields_follow(owner: ast.AST, first: str, second: str) -> bool:
     if isinstance(owner, TRIES):
-        order = {("body", "handlers"), ("body", "orelse"), ("handlers", "finalbody"), ("orelse", "finalbody"), ("body", "finalbody")}
+        order = {
+            ("body", "handlers"),
+            ("body", "orelse"),
+            ("handlers", "finalbody"),
+            ("orelse", "finalbody"),
+            ("body", "finalbody"),
+        }
         return (first, second) in order
     return isinstance(owner, LOOPS)  # body, then its else
 
@@ -160,7 +170,7 @@ def _equals(test: ast.expr) -> tuple[str, set[object]] | None:
     if isinstance(test.ops[0], ast.Eq) and isinstance(right, ast.Constant):
         return ast.dump(test.left), {right.value}
     if isinstance(test.ops[0], ast.In) and isinstance(right, ast.Tuple | ast.List | ast.Set):
-        values = {e.value for e in right.elts if isinstance(e, ast.Constant)}
+        values: set[object] = {e.value for e in right.elts if isinstance(e, ast.Constant)}
         if len(values) == len(right.elts):
             return ast.dump(test.left), values
     return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 from codemods.facts.imports import Imports
 from codemods.model import Span
@@ -23,7 +23,8 @@ _NOT_NODES = frozenset(
 _STRING_NAME = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
 
 
-class Block(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Block:
     """Where a statement stands: ``statements[index]``, the list ``field`` of ``owner``."""
 
     owner: ast.AST
@@ -62,7 +63,7 @@ class Module:
             node = stack.pop()
             kind = node.__class__
             if kind is ast.Name:
-                names.setdefault(node.id, []).append(node)  # type: ignore[attr-defined]
+                names.setdefault(node.id, []).append(node)  # type: ignore[attr-defined, arg-type]
                 continue
             if kind is ast.Constant:
                 continue
@@ -192,7 +193,11 @@ class Module:
         binders = stores + list(self._arguments.get(name.id, ()))
         if not binders:
             return False
-        around = {scope for scope in self.ancestors(name) if isinstance(scope, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef)}
+        around = {
+            scope
+            for scope in self.ancestors(name)
+            if isinstance(scope, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef)
+        }
         return any(self.binding_scope(binder) in around for binder in binders)
 
     def binding_scope(self, node: ast.AST) -> ScopeNode:
@@ -230,7 +235,9 @@ class Module:
             for name, nodes in self._names.items()
             if any(not isinstance(n.ctx, ast.Load) and self.scope(n) is scope for n in nodes)
         }
-        bound.update(name for name, args in self._arguments.items() if any(self.binding_scope(a) is scope for a in args))
+        bound.update(
+            name for name, args in self._arguments.items() if any(self.binding_scope(a) is scope for a in args)
+        )
         bound.update(d.name for d in [*self.functions, *self.classes] if self.scope(d) is scope)
         for statement in self.imports.statements:
             if self.scope(statement) is scope:
@@ -263,7 +270,9 @@ class Module:
         while scope is not None:
             if not (isinstance(scope, ast.ClassDef) and scope is not self.scope(at)):
                 found = [d for d in [*self.functions, *self.classes] if d.name == name and self.scope(d) is scope]
-                stores = [n for n in self._names.get(name, ()) if not isinstance(n.ctx, ast.Load) and self.scope(n) is scope]
+                stores = [
+                    n for n in self._names.get(name, ()) if not isinstance(n.ctx, ast.Load) and self.scope(n) is scope
+                ]
                 arguments = [a for a in self._arguments.get(name, ()) if self.binding_scope(a) is scope]
                 if found or stores or arguments:
                     return found[0] if len(found) == 1 and not stores and not arguments else None

@@ -26,7 +26,14 @@ _BLANK = cst.EmptyLine(indent=False)
 class BlockEditor:
     """The statements of one block, each known by the node that it was before any change."""
 
-    def __init__(self, originals: Sequence[Statement], updated: Sequence[Statement], footer: Sequence[cst.EmptyLine], *, top: bool) -> None:
+    def __init__(
+        self,
+        originals: Sequence[Statement],
+        updated: Sequence[Statement],
+        footer: Sequence[cst.EmptyLine],
+        *,
+        top: bool,
+    ) -> None:
         self._keys: list[Statement | None] = list(originals)
         self.statements: list[Statement] = list(updated)
         self.footer = list(footer)
@@ -158,7 +165,10 @@ def statements(code: str) -> list[Statement]:
 
 def join_items(outer: cst.With, inner: cst.With) -> cst.With:
     """``async with a: async with b: body`` -> ``async with a, b: body``."""
-    items = [*outer.items[:-1], outer.items[-1].with_changes(comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")))]
+    items = [
+        *outer.items[:-1],
+        outer.items[-1].with_changes(comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))),
+    ]
     return outer.with_changes(items=[*items, *inner.items], body=inner.body.with_changes(header=outer.body.header))  # type: ignore[attr-defined]
 
 

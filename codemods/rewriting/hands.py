@@ -98,11 +98,11 @@ class Hands(cst.CSTTransformer):
     def _edit_block(
         self, original: cst.IndentedBlock | cst.Module, updated: cst.IndentedBlock | cst.Module
     ) -> cst.IndentedBlock | cst.Module:
-        operations = [op for statement in original.body for op in self._blocks.get(statement, ())]  # type: ignore[arg-type]
+        operations = [op for statement in original.body for op in self._blocks.get(statement, ())]
         is_top = isinstance(original, cst.Module)
         if not operations and not (is_top and self._hoisted):
             return updated
-        editor = BlockEditor(original.body, updated.body, updated.footer, top=is_top)  # type: ignore[arg-type]
+        editor = BlockEditor(original.body, updated.body, updated.footer, top=is_top)
         for operation in sorted(operations, key=_order):
             try:
                 editor.apply(operation, self._locate)
@@ -119,9 +119,7 @@ class Hands(cst.CSTTransformer):
         """Join an ``async with`` that a block operation made first in this one, when it says so."""
         if not isinstance(original.body, cst.IndentedBlock) or not isinstance(updated.body, cst.IndentedBlock):
             return updated
-        wanted = any(
-            isinstance(op, EnterAsyncWith) and op.join for op in self._blocks.get(original.body.body[0], ())  # type: ignore[call-overload]
-        )
+        wanted = any(isinstance(op, EnterAsyncWith) and op.join for op in self._blocks.get(original.body.body[0], ()))
         inner = updated.body.body[0]
         if wanted and len(updated.body.body) == 1 and isinstance(inner, cst.With):
             return join_items(updated, inner)
@@ -130,4 +128,6 @@ class Hands(cst.CSTTransformer):
 
 def _order(operation: BlockOperation) -> int:
     """Within one block: take out, then insert, then wrap what is left."""
-    return (RemoveStatement, InsertAfter, WrapInWith, WrapInTry, EnterAsyncWith, ExtractCoroutine).index(type(operation))
+    return (RemoveStatement, InsertAfter, WrapInWith, WrapInTry, EnterAsyncWith, ExtractCoroutine).index(
+        type(operation)
+    )

@@ -56,7 +56,7 @@ def lower_python(source: Source, operations: list[Operation]) -> tuple[Edit, ...
 
 
 def _transform(source: Source, text: str, first_line: int, operations: list[Operation]) -> str:
-    config = cst.PartialParserConfig(default_newline=source.newline, default_indent=_indent(source))  # type: ignore[arg-type]
+    config = cst.PartialParserConfig(default_newline=source.newline, default_indent=_indent(source))
     guarded = f"{_GUARD}{source.newline}{text}"
     tree = cst.parse_module(guarded, config=config)
     if tree.code != guarded:
@@ -98,7 +98,7 @@ def _pieces(source: Source, operations: list[Operation]) -> list[tuple[int, int,
 
 def _lines(operation: Operation) -> tuple[int, int]:
     """First and last line that an operation speaks of."""
-    spans = [value for name in operation.__slots__ for value in [getattr(operation, name)] if isinstance(value, Span)]  # type: ignore[attr-defined]
+    spans = [value for name in operation.__slots__ for value in [getattr(operation, name)] if isinstance(value, Span)]
     return min(s.line for s in spans), max(s.end_line for s in spans)
 
 

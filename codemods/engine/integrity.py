@@ -1,0 +1,59 @@
+"""What must hold between a file and its rewritten self, whatever the rule was."""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+import warnings
+from collections import Counter
+
+from codemods.source import Source
+
+
+def damage(before: Source, after: Source) -> str:
+    """What a rewrite broke, in words; empty when nothing is broken.
+
+    A Python file must compile if it did before and keep its string constants; the encoding,
+    the BOM and the newlines are kept by ``Source.with_text``.
+    """
+    if not before.path.endswith(".py"):
+        return ""
+    if _compiles(before.data, before.path) and (reason := _compile_error(after.data, after.path)):
+        return f"the result does not compile: {reason}"
+    if _strings(before) - _strings(after):
+        return "a string would change"
+    return ""
+
+
+def loses_comment(before: Source, after: Source) -> bool:
+    """Whether a comment of ``before`` is no longer in ``after``."""
+    return bool(before.path.endswith(".py") and _comments(before) - _comments(after))
+
+
+def _compiles(data: bytes, path: str) -> bool:
+    return not _compile_error(data, path)
+
+
+def _compile_error(data: bytes, path: str) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            # Not only ast.parse: that one takes an ``await`` outside of a coroutine.
+            compile(data, path, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _strings(source: Source) -> Counter[str | bytes]:
+    tree = ast.parse(source.data)
+    return Counter(n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str | bytes))
+
+
+def _comments(source: Source) -> Counter[str]:
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(source.text).readline))
+    except (tokenize.TokenError, IndentationError, SyntaxError):
+        return Counter()
+    return Counter(token.string for token in tokens if token.type == tokenize.COMMENT)
