@@ -73,6 +73,11 @@ class Group:
     foreign: set[str]
     """Names of requested fixtures that no file here defines: pytest's own, or a plugin's."""
 
+    @property
+    def paths(self) -> set[str]:
+        """The files that the tests and the fixtures stand in."""
+        return {test.module.path for test in self.tests} | {fixture.module.path for fixture in self.fixtures}
+
     def apart(self, loops: Loops) -> list[tuple[Test, Fixture]]:
         """The pairs that run on different loops."""
         different = []
@@ -101,7 +106,7 @@ class Suite:
         self.version = version
         self._files = files
         self._index = index
-        self._levels: dict[tuple[str, ast.ClassDef | None], list[dict[str, Fixture]]] = {}
+        self._chains: dict[tuple[str, ast.ClassDef | None], dict[str, list[Fixture]]] = {}
 
     @cached_property
     def loops(self) -> Loops:
@@ -125,7 +130,8 @@ class Suite:
                 item = root[item]
             return item
 
-        reached = {test: [f for f in self.reach(test)[0] if self.runs_fixture(f)] for test in self.tests}
+        everything = {test: self.reach(test) for test in self.tests}
+        reached = {test: [f for f in found if self.runs_fixture(f)] for test, (found, _) in everything.items()}
         for test, fixtures in reached.items():
             members: list[object] = [test, *fixtures] if self.runs_test(test) else [*fixtures]
             for member in members[1:]:
@@ -141,7 +147,7 @@ class Suite:
                 continue
             group.tests.append(test)
             group.pairs.extend((test, fixture) for fixture in fixtures)
-            group.foreign.update(self.reach(test)[1])
+            group.foreign.update(everything[test][1])
         return list(groups.values())
 
     def runs_fixture(self, fixture: Fixture) -> bool:
@@ -187,13 +193,12 @@ class Suite:
     def chains(self, test: Test) -> dict[str, list[Fixture]]:
         """The fixtures of each name that the test can see, the nearest first."""
         key = (test.module.path, test.owner)
-        if key not in self._levels:
-            self._levels[key] = [level for level in self._visible(test) if level]
-        chains: dict[str, list[Fixture]] = {}
-        for level in self._levels[key]:
-            for name, fixture in level.items():
-                chains.setdefault(name, []).append(fixture)
-        return chains
+        if key not in self._chains:
+            chains = self._chains[key] = {}
+            for level in self._visible(test):
+                for name, fixture in level.items():
+                    chains.setdefault(name, []).append(fixture)
+        return self._chains[key]
 
     def _visible(self, test: Test) -> Iterator[dict[str, Fixture]]:
         syntax = self._index.syntax(test.module.path)

@@ -82,7 +82,7 @@ def target(group: Group, loops: Loops) -> str:
 def _is_local(suite: Suite, group: Group) -> bool:
     """Whether marks and fixtures of one file are a smaller change than the configuration."""
     scope = target(group, suite.loops)
-    paths = {item.module.path for item in (*group.tests, *group.fixtures)}
+    paths = group.paths
     others = any(suite.runs_test(t) and t.module.path not in paths for t in suite.tests)
     return scope == "class" or (scope == "module" and len(paths) == 1 and others)
 
@@ -115,8 +115,11 @@ def _by_marks(suite: Suite, group: Group) -> Iterator[Plan]:
     losers = frozenset(
         t for g in groups if not is_broken(g, loops) for t in g.tests if t.mark is not None and t.mark.loop_scope
     )
-    paths = {item.module.path for g in groups for item in (*g.tests, *g.fixtures)}
-    if len(paths) > 1 and suite.config.may_write and suite.config.option(FIXTURE_OPTION) != scope:
+    if (
+        len(set().union(*(g.paths for g in groups))) > 1
+        and suite.config.may_write
+        and suite.config.option(FIXTURE_OPTION) != scope
+    ):
         by_option = _aligned(Plan(scope, {FIXTURE_OPTION: scope}, forced=losers), loops, groups)
         if by_option.fixtures == {} and _aligned(Plan(scope), loops, groups).fixtures:
             yield by_option

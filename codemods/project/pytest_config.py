@@ -206,7 +206,7 @@ def _with_overrides(options: dict[str, str]) -> dict[str, str]:
     except ValueError:
         return options
     result = dict(options)
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         if word in _OVERRIDE:
             name, _, value = following.partition("=")
         elif word.startswith("--override-ini="):
