@@ -1,0 +1,124 @@
+"""From its creation to its last use: the life of every resource of a file."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from enum import Enum
+
+from codemods.catalog.resources import Catalog
+from codemods.facts.closes import Closes, classify
+from codemods.facts.module import Block, Module
+from codemods.facts.resources import Creation, creations
+from codemods.facts.traces import Escape, Trace
+from codemods.facts.uses import Tracer
+
+
+class End(Enum):
+    """How the life of a resource ends."""
+
+    CLOSED = "whatever happens, or by somebody else"
+    HAPPY = "only where nothing goes wrong"
+    NEVER = "never"
+
+
+@dataclass
+class Lifetime:
+    """One resource, from its creation to its end."""
+
+    creation: Creation
+    end: End
+    trace: Trace = field(default_factory=Trace)
+    closes: Closes = field(default_factory=Closes)
+    block: Block | None = None
+    """Where the binding stands."""
+    last: int = -1
+    """Index in the block of the last statement that needs the resource."""
+    outside: ast.AST | None = None
+    """A use that is not in the block of the binding."""
+
+
+def lifetimes(module: Module, catalog: Catalog) -> list[Lifetime]:
+    """Every resource that the functions of ``module`` make and keep under a local name or none."""
+    tracer = Tracer(module, catalog)
+    found = [_lifetime(module, tracer, creation) for creation in creations(module, catalog)]
+    for life in found:
+        _widen(life, found)
+    return found
+
+
+def _lifetime(module: Module, tracer: Tracer, creation: Creation) -> Lifetime:
+    binding = creation.binding
+    if binding is None:
+        return Lifetime(creation, End.NEVER)
+    block = module.block(binding)
+    trace = tracer.trace(creation.resource, creation.name, binding, creation.function, creation.companions)
+    sync = creation.resource.sync_close or bool(creation.resource.alt_close)
+    closes = classify(module, trace, creation.name, sync, block.statements, creation.function)
+    life = Lifetime(creation, _end(module, creation, trace, closes, block), trace, closes, block)
+    if life.end is End.HAPPY and closes.straight:
+        life.last = block.statements.index(closes.straight[0]) - 1
+    else:
+        life.last, life.outside = _extent(module, trace, block)
+    if module.is_declared(creation.name, creation.function):
+        trace.escapes.append(Escape("stored", binding, f"the global `{creation.name}`"))
+    return life
+
+
+def _end(module: Module, creation: Creation, trace: Trace, closes: Closes, block: Block) -> End:
+    if trace.managed or closes.in_finally:
+        return End.CLOSED
+    resource = creation.resource
+    if (resource.start and not trace.starts) or (resource.uses and resource.uses not in trace.attributes):
+        return End.CLOSED  # never opened
+    if resource.ends:
+        return End.CLOSED if trace.closes else End.NEVER
+    happy = closes.straight or closes.leaving or closes.odd
+    leaves = any(escape.kind in ("returned", "yielded", "stored", "kept") for escape in trace.escapes)
+    if closes.in_handler and (happy or leaves):
+        return End.CLOSED
+    if not happy:
+        return End.NEVER
+    if any(_yield_before(module, creation, statement) for statement in [*closes.straight, *closes.odd]):
+        return End.CLOSED
+    if closes.straight and block.statements.index(closes.straight[0]) == block.index + 1:
+        return End.CLOSED  # nothing stands between that could fail
+    return End.HAPPY
+
+
+def _yield_before(module: Module, creation: Creation, statement: ast.stmt) -> bool:
+    """Whether a ``yield`` of the function stands between the creation and ``statement``."""
+    return any(
+        isinstance(node, ast.Yield)
+        and creation.call.lineno < node.lineno < statement.lineno
+        and module.function(node) is creation.function
+        for node in ast.walk(creation.function)
+    )
+
+
+def _extent(module: Module, trace: Trace, block: Block) -> tuple[int, ast.AST | None]:
+    """The index of the last statement of the block that needs the resource, and a use elsewhere."""
+    places = {id(statement): index for index, statement in enumerate(block.statements)}
+    last = block.index
+    for read in trace.reads:
+        inside = [places[id(above)] for above in module.ancestors(read) if id(above) in places]
+        if not inside:
+            return last, read
+        last = max(last, inside[0])
+    return last, None
+
+
+def _widen(life: Lifetime, others: list[Lifetime]) -> None:
+    """Let a life end no earlier than those that begin while it lasts: they will be nested."""
+    if life.block is None:
+        return
+    grown = True
+    while grown:
+        grown = False
+        for other in others:
+            if other.block is None or other.block.statements is not life.block.statements or other.end is End.CLOSED:
+                continue
+            if life.block.index < other.block.index <= life.last:
+                end = max([other.last, *(life.block.statements.index(s) for s in other.closes.straight)])
+                if end > life.last:
+                    life.last, grown = end, True

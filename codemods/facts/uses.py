@@ -1,0 +1,309 @@
+"""What becomes of a resource: who uses it, what is made of it, where it gets away.
+
+The value is followed upwards from every read of its name: through method calls to what
+they give (a response, a cursor, a coroutine), through assignments to further names, into
+functions of the same file, until it is used up or leaves the function.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+from codemods.catalog.resources import Catalog, Resource
+from codemods.facts import vocabulary as words
+from codemods.facts.handing import handed, makes_task
+from codemods.facts.module import FUNCTIONS, FunctionNode, Module, ScopeNode
+from codemods.facts.reaching import reads_of
+from codemods.facts.traces import Escape, State, Trace
+
+
+@dataclass
+class _Name:
+    """A name that holds the resource or what needs it."""
+
+    state: State
+    binding: ast.stmt
+    is_task: bool = False
+    origin: str = ""
+
+
+class Tracer:
+    """Follows resources through one file."""
+
+    def __init__(self, module: Module, catalog: Catalog) -> None:
+        self.module = module
+        self.catalog = catalog
+        self._callees: dict[tuple[FunctionNode, str], Trace] = {}
+
+    def trace(
+        self, resource: Resource, name: str, binding: ast.stmt, scope: ScopeNode, companions: tuple[str, ...] = ()
+    ) -> Trace:
+        """Follow the resource that ``binding`` puts into the local ``name`` of ``scope``."""
+        follower = Follower(self, resource, scope)
+        follower.add(name, State.SELF, binding)
+        for companion in companions:
+            follower.add(companion, State.LIVE, binding)
+        return follower.run()
+
+    def callee(self, resource: Resource, function: FunctionNode, parameter: str) -> Trace:
+        """What ``function`` does with the resource that it gets as ``parameter``."""
+        key = (function, parameter)
+        if key not in self._callees:
+            self._callees[key] = Trace()  # what a recursive call sees
+            follower = Follower(self, resource, function)
+            follower.add(parameter, State.SELF, function.body[0], is_parameter=True)
+            self._callees[key] = follower.run()
+        return self._callees[key]
+
+
+class Follower:
+    """Follows one resource through one function."""
+
+    def __init__(self, tracer: Tracer, resource: Resource, scope: ScopeNode) -> None:
+        self.tracer = tracer
+        self.module = tracer.module
+        self.resource = resource
+        self.scope = scope
+        self.birth: ast.stmt | None = None
+        self.trace = Trace()
+        self.names: dict[str, _Name] = {}
+        self.awaited: set[str] = set()
+        self._todo: list[tuple[str, bool]] = []
+        self._here = ""
+
+    def add(
+        self, name: str, state: State, binding: ast.stmt, *, is_task: bool = False, is_parameter: bool = False
+    ) -> None:
+        """Note that ``name`` holds something to follow."""
+        if name not in self.names:
+            if state is State.SELF:
+                self.birth = binding
+            self.names[name] = _Name(state, binding, is_task, self._here)
+            self._todo.append((name, is_parameter))
+
+    def run(self) -> Trace:
+        """Follow every name until no new one turns up."""
+        while self._todo:
+            name, is_parameter = self._todo.pop()
+            held = self.names[name]
+            if is_parameter:
+                loads = [n for n in self.module.uses(name, self.scope) if isinstance(n.ctx, ast.Load)]
+            else:
+                loads, mixed = reads_of(self.module, name, held.binding, self.scope)
+                if held.state is State.SELF:
+                    self.trace.mixed = mixed
+            for load in loads:
+                self._here = name
+                self._follow_read(load, held)
+        for name, held in self.names.items():
+            if held.is_task and name not in self.awaited:
+                self.trace.escapes.append(Escape("task", held.binding, name))
+        return self.trace
+
+    def _follow_read(self, load: ast.Name, held: _Name) -> None:
+        inner = self.module.function(load)
+        if inner is not self.scope:
+            self._captured(load, held, inner)
+            return
+        if held.state is State.SELF and self._is_ending(load):
+            return
+        if held.state is State.SELF and self._is_peek(load):
+            self.trace.peeks.append(load)
+            return
+        self.trace.reads.append(load)
+        self._climb(load, held.state)
+
+    # -- the object itself ------------------------------------------------------------------
+
+    def _path(self, node: ast.expr) -> tuple[str, ast.expr]:
+        """The attributes taken from ``node``, dotted, and the outermost of those expressions."""
+        parts: list[str] = []
+        top: ast.expr = node
+        above = self.module.parent(top)
+        while isinstance(above, ast.Attribute):
+            parts.append(above.attr)
+            top = above
+            above = self.module.parent(top)
+        return ".".join(parts), top
+
+    def _is_ending(self, load: ast.Name) -> bool:
+        """Note a call that closes the object, or one that is given the means to."""
+        path, top = self._path(load)
+        above = self.module.parent(top)
+        called = isinstance(above, ast.Call) and above.func is top
+        if path in self.resource.closers:
+            if called:
+                assert isinstance(above, ast.Call)
+                self.trace.closes.append(above)
+            elif not isinstance(above, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.If):
+                self.trace.managed = True
+            return True
+        if path == "wait_closed" and called:
+            assert isinstance(above, ast.Call)
+            self.trace.waits.append(above)
+            return True
+        if called and path.rpartition(".")[2] in words.SERVING:
+            self.trace.managed = True
+            return True
+        return False
+
+    def _is_peek(self, load: ast.Name) -> bool:
+        path, top = self._path(load)
+        above = self.module.parent(top)
+        if not path:
+            return isinstance(above, ast.Compare | ast.UnaryOp) or (
+                isinstance(above, ast.If | ast.While) and above.test is top
+            )
+        return path in words.STATE_ATTRIBUTES
+
+    def _captured(self, load: ast.Name, held: _Name, inner: ast.AST | None) -> None:
+        if held.state is State.SELF:
+            path, top = self._path(load)
+            above = self.module.parent(top)
+            if path in self.resource.closers and isinstance(above, ast.Call):
+                self.trace.managed = True
+                return
+        name = inner.name if isinstance(inner, FUNCTIONS) else "a lambda"
+        self.trace.escapes.append(Escape("captured", load, name))
+
+    # -- upwards ----------------------------------------------------------------------------
+
+    def _climb(self, node: ast.expr, state: State) -> None:
+        """Follow the value of ``node`` upwards until it is used up or leaves."""
+        current: ast.expr = node
+        while state is not State.PLAIN:
+            parent = self.module.parent(current)
+            if isinstance(parent, ast.Attribute):
+                path, top = self._path(current)
+                if state is State.SELF:
+                    self.trace.attributes.add(path.partition(".")[0])
+                above = self.module.parent(top)
+                if isinstance(above, ast.Call) and above.func is top:
+                    state = self._called(above, path, state)
+                    current = above
+                elif path.rpartition(".")[2] in words.STATE_ATTRIBUTES:
+                    state = State.PLAIN
+                else:
+                    attribute = path.rpartition(".")[2]
+                    live = (
+                        state is State.SELF or attribute in words.LIVE_ATTRIBUTES or words.LIVE_METHOD.search(attribute)
+                    )
+                    state = State.LIVE if live and isinstance(top.ctx, ast.Load) else State.PLAIN  # type: ignore[attr-defined]
+                    current = top
+            elif isinstance(parent, ast.Await):
+                self._note_awaited()
+                state = _AWAITED[state]
+                current = parent
+            elif isinstance(parent, ast.Call | ast.keyword):
+                call = parent if isinstance(parent, ast.Call) else self.module.parent(parent)
+                if not isinstance(call, ast.Call):
+                    return  # a keyword of a class statement
+                called = call.func is current
+                state = self._called(call, "", state) if called else handed(self, call, current, state)
+                current = call
+            elif isinstance(parent, ast.Subscript):
+                state = (State.LIVE if state is State.SELF else state) if parent.value is current else State.PLAIN
+                current = parent
+            elif isinstance(parent, ast.Starred | ast.Tuple | ast.List | ast.Set | ast.Dict | ast.NamedExpr):
+                if isinstance(parent, ast.NamedExpr):
+                    self._bind([parent.target], state, parent)
+                current = parent
+            elif isinstance(parent, ast.BoolOp | ast.IfExp):
+                if isinstance(parent, ast.IfExp) and parent.test is current:
+                    return
+                current = parent
+            elif isinstance(parent, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
+                current = parent
+            elif isinstance(parent, ast.comprehension):
+                if parent.iter is current and not parent.is_async:
+                    self._bind([parent.target], state, current)
+                elif parent.iter is current:
+                    self._note_awaited()
+                return
+            else:
+                self._arrive(parent, current, state)
+                return
+
+    def _called(self, call: ast.Call, path: str, state: State) -> State:
+        """What a method call on the value gives."""
+        method = path.rpartition(".")[2]
+        if state is State.SELF and path in self.resource.start:
+            self.trace.starts.append(call)
+            return State.PLAIN
+        awaited = isinstance(self.module.parent(call), ast.Await)
+        streams = any(
+            k.arg == "stream" and not (isinstance(k.value, ast.Constant) and not k.value.value) for k in call.keywords
+        )
+        live = (
+            streams or bool(words.LIVE_METHOD.search(method)) or (state is State.SELF and method in self.resource.live)
+        )
+        if not method:
+            return State.LIVE
+        if method in words.STATE_ATTRIBUTES:
+            return State.PLAIN
+        if live:
+            return (
+                State.PENDING_LIVE if awaited or (state is State.SELF and method in self.resource.live) else State.LIVE
+            )
+        return State.PENDING
+
+    # -- where the climb ends ---------------------------------------------------------------
+
+    def _arrive(self, parent: ast.AST | None, value: ast.expr, state: State) -> None:
+        match parent:
+            case ast.Return():
+                self.escape("returned", parent, state)
+            case ast.Yield() | ast.YieldFrom():
+                self.escape("yielded", parent, state)
+            case ast.Assign(targets=targets):
+                self._bind(targets, state, value)
+            case ast.AnnAssign(target=target) | ast.AugAssign(target=target):
+                self._bind([target], state, value)
+            case ast.For(target=target) if state is not State.SELF:
+                self._bind([target], state, value)
+            case ast.For():
+                self.escape("container", parent, state)
+            case ast.AsyncFor() | ast.withitem():
+                self._note_awaited()
+                if isinstance(parent, ast.withitem) and state is State.SELF:
+                    self.trace.managed = True
+            case ast.arguments():
+                self.escape("kept", parent, state, "a default value")
+
+    def _bind(self, targets: list[ast.expr], state: State, value: ast.expr) -> None:
+        """Follow the names that the value is assigned to; notice where it is stored."""
+        statement = self.module.statement(value)
+        for target in targets:
+            if isinstance(target, ast.Tuple | ast.List):
+                self._bind(target.elts, state, value)
+            elif isinstance(target, ast.Starred):
+                self._bind([target.value], state, value)
+            elif isinstance(target, ast.Name) and not self.module.is_declared(target.id, self.scope):
+                if state is State.SELF:
+                    self.escape("alias", statement, state, target.id)
+                else:
+                    self.add(target.id, state, statement, is_task=makes_task(self.module, value))
+            elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name) and state is not State.SELF:
+                self.add(target.value.id, state, statement)
+            elif isinstance(target, ast.expr):
+                self.escape("stored", statement, state, self.module.code(target))
+
+    def _note_awaited(self) -> None:
+        name = self._here
+        while name and name not in self.awaited:
+            self.awaited.add(name)
+            name = self.names[name].origin
+
+    def escape(self, kind: str, node: ast.AST, state: State, into: str = "") -> None:
+        """Note that the value gets away."""
+        self.trace.escapes.append(Escape(kind if state is State.SELF else f"result-{kind}", node, into))
+
+
+_AWAITED = {
+    State.SELF: State.PLAIN,
+    State.LIVE: State.LIVE,
+    State.PENDING: State.PLAIN,
+    State.PENDING_LIVE: State.LIVE,
+    State.PLAIN: State.PLAIN,
+}

@@ -1,0 +1,229 @@
+"""What LM201 and LM202 share: the rewrite that closes a resource, or why there is none."""
+
+from __future__ import annotations
+
+import ast
+
+from codemods.facts.lifetimes import End, Lifetime
+from codemods.facts.module import Module
+from codemods.facts.traces import Escape
+from codemods.model import Operation, Rewrite, Safety, Severity
+from codemods.rewriting.operations import EnterAsyncWith, RemoveStatement, WrapInTry
+
+_WIDTH = 88
+
+
+class Refusal(Exception):
+    """Why a resource is not closed for the user, and how much its leak matters."""
+
+    def __init__(self, reason: str, severity: Severity = Severity.WARNING) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.severity = severity
+
+
+def close_it(module: Module, life: Lifetime) -> Rewrite:
+    """The rewrite that closes the resource of ``life`` whatever happens.
+
+    Raises Refusal.
+    """
+    _refuse(module, life)
+    creation, resource, block = life.creation, life.creation.resource, life.block
+    assert creation.binding is not None
+    assert block is not None
+    removed = [*life.closes.straight, *life.closes.leaving, *life.closes.forgotten]
+    operations: list[Operation] = [RemoveStatement(module.span(statement)) for statement in removed]
+    statements = block.statements
+    last = module.span(statements[life.last])
+    own = [
+        call
+        for call in life.trace.closes
+        if isinstance(call.func, ast.Attribute) and call.func.attr in resource.alt_close
+    ]
+    if resource.context == "none" or own:
+        first = _first_guarded(module, life)
+        cleanup = _own_cleanup(module, life) or resource.cleanup(creation.name)
+        operations.append(WrapInTry(module.span(statements[first]), last, cleanup))
+        closer = cleanup.splitlines()[0].strip()
+        title = f"Close `{creation.name}` in a `finally` (`{closer}`)"
+    else:
+        keep = resource.context == "async-with-await" or (resource.awaitable and creation.value is not creation.call)
+        join = _can_join(module, life)
+        operations.append(EnterAsyncWith(module.span(creation.binding), last, keep_await=keep, join=join))
+        title = f"Open `{creation.name}` with `async with`"
+    why = _why_unsafe(module, life)
+    return Rewrite(title, Safety.UNSAFE if why else Safety.SAFE, tuple(operations), why)
+
+
+def _refuse(module: Module, life: Lifetime) -> None:
+    """Raise Refusal when the resource cannot be closed here."""
+    creation, resource, trace = life.creation, life.creation.resource, life.trace
+    name = creation.name
+    if resource.refuse:
+        raise Refusal(resource.refuse.format(x=name))
+    if module.path.rpartition("/")[2] == "env.py" and "alembic" in module.imports.names.values():
+        raise Refusal("this is Alembic's template, best left as it is generated", Severity.INFO)
+    for escape in trace.escapes:
+        _refuse_escape(life, escape, module)
+    if trace.mixed:
+        raise Refusal(
+            f"`{name}` does not stand for one object all along, {trace.mixed}: give each object a name and a block"
+        )
+    if life.end is End.NEVER and resource.ambient:
+        raise Refusal(
+            f"`{name}` goes on working without being named: close it in a `finally`, where the program is done with it"
+        )
+    if life.end is End.HAPPY and life.closes.odd:
+        raise Refusal(_odd(module, life))
+    if life.outside is not None:
+        line = getattr(life.outside, "lineno", 0)
+        raise Refusal(
+            f"`{name}` is made in one block and used outside of it, on line {line}: move both into one block first"
+        )
+    _refuse_place(module, life)
+
+
+def _refuse_escape(life: Lifetime, escape: Escape, module: Module) -> None:
+    name, function = life.creation.name, life.creation.function.name
+    into = escape.into
+    gone = Severity.INFO if life.end is End.NEVER else Severity.WARNING
+    match escape.kind:
+        case "returned":
+            raise Refusal(f"`{function}` returns `{name}`: its caller has to close it", gone)
+        case "yielded":
+            raise Refusal(f"`{function}` yields `{name}`: close it behind the `yield`, in a `finally`", gone)
+        case "stored":
+            raise Refusal(f"`{name}` is kept in {_quoted(into)}: whoever owns that has to close it", gone)
+        case "alias":
+            raise Refusal(f"`{name}` is also known as `{into}`: close it when both are done with")
+        case "container":
+            raise Refusal(f"`{name}` goes into a container with others: enter each in an `AsyncExitStack`")
+        case "result-returned" | "result-yielded":
+            verb = "returned" if escape.kind == "result-returned" else "yielded"
+            what = f"what `{name}` gives is {verb} and may still need it open"
+            raise Refusal(f"{what}: read it to the end first, or let the caller own `{name}`")
+        case "result-stored":
+            raise Refusal(
+                f"what `{name}` gives is kept in {_quoted(into)} and may still need it open: close `{name}` with that"
+            )
+    if life.end is End.HAPPY:
+        return  # the code itself says where it is done with these
+    match escape.kind:
+        case "kept":
+            raise Refusal(f"`{into}(...)` may keep `{name}`: close it when that is done with", Severity.INFO)
+        case "result-kept":
+            raise Refusal(f"what `{name}` gives is kept by {_quoted(into)} and may still need it open")
+        case "captured":
+            raise Refusal(f"{_quoted(into)} uses `{name}` and may run later: close it after its last call")
+        case "task":
+            raise Refusal(
+                f"a task that uses `{name}` is not awaited here and may outlive it: await the task, then close"
+            )
+
+
+def _odd(module: Module, life: Lifetime) -> str:
+    name = life.creation.name
+    statement = life.closes.odd[0]
+    expression = statement.value if isinstance(statement, ast.Expr) else None
+    inner = expression.value if isinstance(expression, ast.Await) else expression
+    if not any(inner is call for call in life.trace.closes):
+        return f"line {statement.lineno} does more than close `{name}`: close it alone, in a `finally`"
+    if isinstance(module.parent(statement), ast.Try | ast.With):
+        return f"the close on line {statement.lineno} is guarded: move it into a `finally` together with its guard"
+    return (
+        f"the close on line {statement.lineno} is conditional: close `{name}` in a `finally`, under the same condition"
+    )
+
+
+def _refuse_place(module: Module, life: Lifetime) -> None:
+    """Raise Refusal when the statements do not lend themselves to a block of their own."""
+    creation, block, closes = life.creation, life.block, life.closes
+    assert creation.binding is not None
+    assert block is not None
+    name, statements = creation.name, block.statements
+    removed = [*closes.straight, *closes.leaving, *closes.forgotten]
+    if life.end is End.HAPPY:
+        places = [statements.index(statement) for statement in closes.straight]
+        if places and places[-1] - places[0] != len(places) - 1:
+            raise Refusal(f"`{name}` is closed in several places: close it once, in a `finally`")
+        after = [r for r in life.trace.reads if r.id == name and removed and r.lineno > removed[-1].lineno]
+        if closes.straight and after:
+            raise Refusal(f"`{name}` is used again on line {after[0].lineno}, after it was closed")
+    for statement in closes.forgotten:
+        if statement not in statements:
+            raise Refusal(f"`{name}.close()` on line {statement.lineno} is conditional, and it is not awaited")
+    needed = [s for s in statements[block.index + 1 : life.last + 1] if s not in removed]
+    if not needed:
+        raise Refusal(f"nothing uses `{name}`: leave it out, or close it where it is made")
+    if not all(
+        module.stands_alone(s) for s in [creation.binding, *removed, *statements[block.index + 1 : life.last + 1]]
+    ):
+        raise Refusal("several statements stand on one line: put each on a line of its own first")
+
+
+def _first_guarded(module: Module, life: Lifetime) -> int:
+    """Index of the first statement for the ``try``: behind the creation, or behind the start."""
+    assert life.block is not None
+    index = life.block.index
+    if life.creation.resource.start:
+        start = module.statement(life.trace.starts[0])
+        if start not in life.block.statements:
+            raise Refusal(
+                f"`{life.creation.name}` is started inside another block: put a `try`/`finally` around what follows"
+            )
+        index = life.block.statements.index(start)
+    removed = [*life.closes.straight, *life.closes.forgotten]
+    if not [s for s in life.block.statements[index + 1 : life.last + 1] if s not in removed]:
+        raise Refusal(f"nothing uses `{life.creation.name}` once it is started")
+    return index + 1
+
+
+def _own_cleanup(module: Module, life: Lifetime) -> str:
+    """The statements that close the resource now, as they are written; empty when there are none."""
+    lines: list[str] = []
+    for statement in life.closes.straight:
+        first, *rest = module.code(statement).splitlines()
+        lines += [first, *(line[statement.col_offset :] for line in rest)]
+    return "\n".join(lines)
+
+
+def _can_join(module: Module, life: Lifetime) -> bool:
+    """Whether the resource fits behind the items of the ``async with`` whose block it opens."""
+    block, creation = life.block, life.creation
+    assert block is not None
+    assert creation.binding is not None
+    owner = block.owner
+    if not isinstance(owner, ast.AsyncWith) or block.index != 0:
+        return False
+    rest = [s for s in block.statements[life.last + 1 :] if s not in life.closes.straight]
+    header = module.source.lines[owner.lineno - 1].rstrip()
+    binding = module.span(creation.binding)
+    line = module.source.lines[binding.line - 1]
+    one_line = binding.line == binding.end_line == owner.lineno + 1 and line.rstrip("\r\n").endswith(
+        module.code(creation.binding)
+    )
+    if rest or not one_line or not header.endswith(":"):
+        return False
+    return len(header) + len(f", {module.code(creation.value)} as {creation.name}") <= _WIDTH
+
+
+def _why_unsafe(module: Module, life: Lifetime) -> str:
+    creation, resource = life.creation, life.creation.resource
+    if resource.since:
+        return f"needs {resource.package} {resource.since} or later"
+    if life.end is End.NEVER and life.trace.strangers:
+        function = module.code(life.trace.strangers[0].func)
+        return f"`{function}` gets `{creation.name}` and may keep it or close it"
+    assert life.block is not None
+    inside = life.block.statements[life.block.index : life.last + 1]
+    if any(
+        isinstance(node, ast.Yield) and module.function(node) is creation.function
+        for s in inside
+        for node in ast.walk(s)
+    ):
+        return "a consumer that stops early leaves the closing of a generator to the garbage collector"
+    return ""
+
+
+def _quoted(text: str) -> str:
+    return text if " " in text and "(" not in text else f"`{text}`"
