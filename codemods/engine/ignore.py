@@ -71,7 +71,9 @@ _ANYTHING = re.compile("")
 
 def _last(patterns: tuple[_Pattern, ...], path: str) -> _Pattern | None:
     for pattern in reversed(patterns):
-        if pattern.matches.match(path):
+        # The whole path: what is inside of an ignored directory is never asked about, and a pattern that
+        # takes a directory back speaks of nothing inside of it.
+        if pattern.matches.fullmatch(path):
             return pattern
     return None
 
@@ -80,6 +82,10 @@ def _later(one: _Pattern | None, other: _Pattern | None) -> _Pattern | None:
     if one and other:
         return one if one.number > other.number else other
     return one or other
+
+
+_WHOLE = {".": ".+", "(?P<ps_d>/)": ".*/"}
+"""Two regular expressions of pathspec that find a part of a path, as ones that match all of it."""
 
 
 @cache
@@ -95,4 +101,6 @@ def _compile(line: str) -> tuple[bool, re.Pattern[str]] | None:
         return None  # git skips what it cannot read
     if regex is None or ignores is None:
         return None
-    return ignores, re.compile(regex)
+    if regex.endswith("/"):  # ``x/**``: everything inside, or with a slash behind it, every directory inside
+        regex += ".*/" if line.rstrip().endswith("/") else ".+"
+    return ignores, re.compile(_WHOLE.get(regex, regex))

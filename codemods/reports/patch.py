@@ -49,7 +49,9 @@ def file_patch(name: str, change: Change) -> bytes:
     old, new = _name("a/" + name), _name("b/" + name)
     # A name with a blank is ambiguous to patch tools without the tab at its end.
     tab = "\t" if " " in name else ""
-    out = [f"diff --git {old} {new}\n".encode()]
+    # No "diff --git" line: with one, git takes the names from the top of the repository instead of from
+    # where the user is.
+    out: list[bytes] = []
     for number, line in enumerate(unified_diff(before, after, old + tab, new + tab, lineterm="\n")):
         encoded = line.encode("utf-8" if number < 2 else "latin-1")
         if not encoded.endswith(b"\n"):
@@ -73,7 +75,6 @@ def _colour(line: str, style: Style) -> str:
 
 _LOOKS: tuple[tuple[str, dict[str, object]], ...] = (
     ("# ", {"fg": "yellow"}),
-    ("diff --git", {"bold": True}),
     ("--- ", {"bold": True}),
     ("+++ ", {"bold": True}),
     ("@@", {"fg": "cyan"}),

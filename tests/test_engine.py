@@ -1,0 +1,171 @@
+"""The parts of the engine that the command line shows only in passing."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from codemods.engine import workers
+from codemods.engine.cache import Cache
+from codemods.engine.examine import Examined, Task
+from codemods.engine.run import Request, run
+from codemods.engine.results import Verb
+from codemods.engine.select import Prefilter, chosen
+from codemods.engine.settings import Settings, SettingsError
+from codemods.rules.base import AnyRule, Needles
+from codemods.rules.registry import all_rules
+from codemods.source import Source
+from tests.conftest import Loopmend
+
+
+class Fake(AnyRule):
+    """A rule with needles and nothing else."""
+
+    def __init__(self, code: str, name: str, needles: Needles = ()) -> None:
+        self.code, self.name = code, name  # type: ignore[misc]
+        self.needles = lambda: needles  # type: ignore[method-assign]
+
+    @classmethod
+    def needles(cls) -> Needles:
+        return ()
+
+
+RULES = [Fake("LM101", "one-run"), Fake("LM102", "two-runs"), Fake("LM201", "one-session")]
+
+
+@pytest.mark.parametrize(
+    ("select", "ignore", "expected"),
+    [
+        (["ALL"], [], ["LM101", "LM102", "LM201"]),
+        (["LM1"], [], ["LM101", "LM102"]),
+        (["lm1", "one-session"], ["LM101"], ["LM102", "LM201"]),
+        (["LM101"], ["LM1"], ["LM101"]),
+        (["ALL"], ["LM1"], ["LM201"]),
+        (["LM1"], ["LM1"], []),
+        ([], [], []),
+    ],
+)
+def test_the_longer_selector_wins(select: list[str], ignore: list[str], expected: list[str]) -> None:
+    settings = Settings(select=tuple(select), ignore=tuple(ignore))
+    assert [rule.code for rule in chosen(RULES, settings)] == expected
+
+
+@pytest.mark.parametrize("selector", ["LM9", "L", "", "runs", "LM1011"])
+def test_a_selector_that_fits_no_rule_is_an_error(selector: str) -> None:
+    with pytest.raises(SettingsError):
+        chosen(RULES, Settings(ignore=(selector,)))
+
+
+def test_a_file_is_parsed_when_one_group_of_needles_is_there() -> None:
+    rule = Fake("LM101", "x", ((b"a", b"b"), (b"c",)))
+    prefilter = Prefilter([rule])
+    assert prefilter(b"a b") == prefilter(b"c") == [rule]
+    assert prefilter(b"a") == prefilter(b"b") == prefilter(b"") == []
+
+
+def age(path: Path) -> None:
+    """Make a file look as if it had not been touched for a while."""
+    then = time.time_ns() - 60 * 10**9
+    os.utime(path, ns=(then, then))
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that a run reads."""
+    from codemods.engine import run as module
+
+    names: list[str] = []
+    real = module._read
+    monkeypatch.setattr(module, "_read", lambda path: names.append(os.path.basename(path)) or real(path))
+    return names
+
+
+def test_the_cache_remembers_silence_only(loopmend: Loopmend, project: Path, reads: list[str]) -> None:
+    for name, text in {"silent": "print()\n", "loud": "old_safe()\n", "parsed": "old_nothing()\n"}.items():
+        (project / f"{name}.py").write_text(text)
+        age(project / f"{name}.py")
+    first = loopmend("check")
+    assert sorted(reads) == ["loud.py", "parsed.py", "silent.py"]
+    reads.clear()
+    assert loopmend("check") == first
+    assert reads == ["loud.py"]
+
+
+def test_the_cache_forgets_what_changed_and_what_is_asked_otherwise(
+    loopmend: Loopmend, project: Path, reads: list[str]
+) -> None:
+    (project / "a.py").write_text("print()\n")
+    age(project / "a.py")
+    loopmend("check")
+    for arguments in (["--no-cache"], ["--ignore", "LM9"], ["--isolated", "--unsafe-fixes"]):
+        reads.clear()
+        loopmend("check", *arguments)
+        assert reads == ["a.py"], arguments
+    reads.clear()
+    (project / "a.py").write_text("old_safe()\n")
+    assert loopmend("check").code == 1
+
+
+def test_a_file_that_has_just_changed_is_not_remembered(loopmend: Loopmend, project: Path, reads: list[str]) -> None:
+    (project / "a.py").write_text("print()\n")
+    loopmend("check")
+    loopmend("check")
+    assert reads == ["a.py", "a.py"]
+
+
+def test_what_a_project_rule_wants_is_not_remembered(loopmend: Loopmend, project: Path) -> None:
+    (project / "conftest.py").write_text("pair_is_old()\n")
+    (project / "test_a.py").write_text("pair_old()\n")
+    age(project / "conftest.py")
+    age(project / "test_a.py")
+    assert loopmend("check").out == loopmend("check").out != ""
+
+
+def test_a_broken_cache_is_no_cache(loopmend: Loopmend, project: Path, tmp_path: Path) -> None:
+    (project / "a.py").write_text("print()\n")
+    age(project / "a.py")
+    loopmend("check")
+    (file,) = (tmp_path / "cache").iterdir()
+    for text in ("", "[]", "{", '{"a": 1}'):
+        file.write_text(text)
+        assert loopmend("check").code == 0
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "file").touch()
+    monkeypatch.setenv("LOOPMEND_CACHE_DIR", str(project / "file"))
+    age(project / "file")
+    cache = Cache.for_settings(Settings(root=project))
+    cache.remember("/a.py", (project / "file").stat())
+    cache.save()
+
+
+_examine = workers._examine
+
+
+def _die_at_kill(sources: list[Source]) -> list[Examined]:
+    if any(b"kill" in source.data for source in sources):
+        os._exit(1)
+    return _examine(sources)
+
+
+def test_a_worker_that_dies_loses_one_file(
+    rules_for_tests: None, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_examine", _die_at_kill)
+    sources = [Source(f"{n}.py", b"old_safe()  # kill\n" if n == 3 else b"old_safe()\n") for n in range(10)]
+    results = list(workers.examine_in_pool(sources, Task(Settings(root=project), project), 2))
+    assert sorted(result.path for result in results) == [f"{n}.py" for n in range(10)]
+    (lost,) = [result for result in results if result.problems]
+    assert lost.path == "3.py"
+    assert all(len(result.found) == 1 for result in results if result is not lost)
+
+
+def test_the_report_of_a_run_can_be_used_without_the_command_line(rules_for_tests: None, project: Path) -> None:
+    (project / "a.py").write_text("old_safe()\n")
+    report = run(Request(Verb.DIFF, ["."], Settings(root=project), project, cache=False))
+    assert [entry.status for entry in report.entries] == ["fixed"]
+    assert report.changes["a.py"].after.data == b"new_safe()\n"
+    assert report.exit_code == 1
+    assert {"LM000", "LM001"} <= {rule.code for rule in all_rules()}
