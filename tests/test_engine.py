@@ -9,8 +9,8 @@ import pytest
 from codemods.engine import workers
 from codemods.engine.cache import Cache
 from codemods.engine.examine import Examined, Task
-from codemods.engine.run import Request, run
 from codemods.engine.results import Verb
+from codemods.engine.run import Request, run
 from codemods.engine.select import Prefilter, chosen
 from codemods.engine.settings import Settings, SettingsError
 from codemods.rules.base import AnyRule, Needles

@@ -101,6 +101,10 @@ def _compile(line: str) -> tuple[bool, re.Pattern[str]] | None:
         return None  # git skips what it cannot read
     if regex is None or ignores is None:
         return None
-    if regex.endswith("/"):  # ``x/**``: everything inside, or with a slash behind it, every directory inside
-        regex += ".*/" if line.rstrip().endswith("/") else ".+"
-    return ignores, re.compile(_WHOLE.get(regex, regex))
+    if regex in _WHOLE:
+        regex = _WHOLE[regex]
+    elif line.rstrip().endswith("/**/"):  # every directory inside
+        regex += ".*/"
+    elif regex.endswith("/"):  # ``x/**``: everything inside
+        regex += ".+"
+    return ignores, re.compile(regex)
