@@ -224,6 +224,10 @@ class Module:
         """Every Name node spelled so, loads, stores and deletes alike, in source order."""
         return sorted(self._names.get(name, ()), key=_start)
 
+    def arguments(self, name: str) -> list[ast.arg]:
+        """Every parameter of that name, of functions and lambdas alike."""
+        return self._arguments.get(name, [])
+
     def uses(self, name: str, scope: ScopeNode) -> list[ast.Name]:
         """The Name nodes spelled ``name`` inside ``scope``, nested functions included, in order."""
         return [node for node in self.names(name) if scope in self.ancestors(node)]
