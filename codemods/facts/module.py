@@ -65,8 +65,8 @@ class Module:
             if kind is ast.Name:
                 names.setdefault(node.id, []).append(node)  # type: ignore[attr-defined, arg-type]
                 continue
-            if kind is ast.Constant:
-                continue
+            if kind is ast.Constant or kind is ast.MatchSingleton:
+                continue  # their value is no node
             if kind is ast.Call:
                 tail = _tail(node.func)  # type: ignore[attr-defined]
                 if tail:
