@@ -50,6 +50,9 @@ BORROWERS = frozenset(
         "sqlalchemy.ext.asyncio.async_scoped_session",
         "sqlalchemy.orm.sessionmaker",
         "redis.asyncio.Redis",
+        "aiohttp.web.TCPSite",
+        "aiohttp.web.UnixSite",
+        "aiohttp.web.SockSite",
         "redis.asyncio.lock.Lock",
     }
 )

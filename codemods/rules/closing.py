@@ -7,6 +7,7 @@ import ast
 from codemods.facts.lifetimes import End, Lifetime
 from codemods.facts.module import Module
 from codemods.facts.traces import Escape
+from codemods.facts.vocabulary import OWNING_KEYWORDS
 from codemods.model import Operation, Rewrite, Safety, Severity
 from codemods.rewriting.operations import EnterAsyncWith, RemoveStatement, WrapInTry
 
@@ -59,12 +60,13 @@ def _refuse(module: Module, life: Lifetime) -> None:
     """Raise Refusal when the resource cannot be closed here."""
     creation, resource, trace = life.creation, life.creation.resource, life.trace
     name = creation.name
-    if resource.refuse:
-        raise Refusal(resource.refuse.format(x=name))
     if module.path.rpartition("/")[2] == "env.py" and "alembic" in module.imports.names.values():
         raise Refusal("this is Alembic's template, best left as it is generated", Severity.INFO)
     for escape in trace.escapes:
         _refuse_escape(life, escape, module)
+    if resource.refuse:
+        raise Refusal(resource.refuse.format(x=name))
+    _refuse_shared(module, life)
     if trace.mixed:
         raise Refusal(
             f"`{name}` does not stand for one object all along, {trace.mixed}: give each object a name and a block"
@@ -81,6 +83,19 @@ def _refuse(module: Module, life: Lifetime) -> None:
             f"`{name}` is made in one block and used outside of it, on line {line}: move both into one block first"
         )
     _refuse_place(module, life)
+
+
+def _refuse_shared(module: Module, life: Lifetime) -> None:
+    """Raise Refusal when closing the resource would close an object that somebody else gave it."""
+    creation = life.creation
+    for keyword in creation.call.keywords:
+        if keyword.arg not in OWNING_KEYWORDS or not isinstance(keyword.value, ast.Name | ast.Attribute):
+            continue
+        given = keyword.value.id if isinstance(keyword.value, ast.Name) else ""
+        stores = [n for n in module.uses(given, creation.function) if isinstance(n.ctx, ast.Store)]
+        if not any(module.scope(n) is creation.function for n in stores):
+            what = f"its `{keyword.arg}` comes from elsewhere and would be closed with it"
+            raise Refusal(f"{what}: close `{creation.name}` where that is closed", Severity.INFO)
 
 
 def _refuse_escape(life: Lifetime, escape: Escape, module: Module) -> None:

@@ -75,6 +75,8 @@ class UnclosedResource(Rule):
                 yield self.finding(module, place, message, severity, rewrite=close_it(module, life))
             except Refusal as refusal:
                 worst = min(severity, refusal.severity, key=lambda s: s.rank)
+                if worst is Severity.INFO:
+                    message = f"`{creation.name}` is not closed here: it stays open until its owner closes it"
                 yield self.finding(module, place, message, worst, refusal=refusal.reason)
             except _NotUsedInLoop:
                 continue
