@@ -13,6 +13,7 @@ from codemods.engine.results import Verb
 from codemods.engine.run import Request, run
 from codemods.engine.select import Prefilter, chosen
 from codemods.engine.settings import Settings, SettingsError
+from codemods.needles import Imported
 from codemods.rules.base import AnyRule, Needles
 from codemods.rules.registry import all_rules
 from codemods.source import Source
@@ -62,6 +63,23 @@ def test_a_file_is_parsed_when_one_group_of_needles_is_there() -> None:
     prefilter = Prefilter([rule])
     assert prefilter(b"a b") == prefilter(b"c") == [rule]
     assert prefilter(b"a") == prefilter(b"b") == prefilter(b"") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [
+        ("import redis\n", True),
+        ("import os, redis\n", True),
+        ("import os\nfrom redis.asyncio import Redis\n", True),
+        ("import os\r\n    import redis as r\r\n", True),
+        ("from .redis import Redis\n", False),
+        ("import redistribute\n", False),
+        ("print('redis')\n", False),
+    ],
+)
+def test_a_needle_may_have_to_be_imported(text: str, there: bool) -> None:
+    rule = Fake("LM101", "x", ((Imported(b"redis"), b"\n"),))
+    assert Prefilter([rule])(text.encode()) == ([rule] if there else [])
 
 
 def age(path: Path) -> None:

@@ -63,3 +63,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # The reader has gone, for example `head`. Python would complain once more at its own end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        click.echo("error: loopmend itself has crashed; nothing was left half written", err=True)
+        return 2

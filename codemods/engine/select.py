@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 from codemods.engine.settings import Settings, SettingsError, suggestion
+from codemods.needles import Imported, imported_names
 from codemods.rules.base import AnyRule
 
 RuleT = TypeVar("RuleT", bound=AnyRule)
@@ -46,27 +47,45 @@ class Prefilter(Generic[RuleT]):
 
     def __init__(self, rules: Sequence[RuleT]) -> None:
         self.rules = rules
-        groups = [(rule, [tuple(dict.fromkeys(group)) for group in rule.needles()]) for rule in rules]
-        shared = Counter(needle for _, found in groups for group in found for needle in group)
-        # The needle that most groups share goes first: where it is missing, all of them are settled.
-        self._groups = [
-            (rule, [tuple(sorted(group, key=lambda needle: -shared[needle])) for group in found])
-            for rule, found in groups
-        ]
+        self._plain: _Plan = {}
+        self._imported: _Plan = {}
+        groups = [(number, group) for number, rule in enumerate(rules) for group in rule.needles() if group]
+        shared = Counter(needle for _, group in groups for needle in group)
+        for number, group in groups:
+            # The needle that most groups share goes first: where it is missing, all of them are settled.
+            # Imports go before everything else.
+            first, *rest = sorted(group, key=lambda n: (not isinstance(n, Imported), -shared[n]))
+            plan = self._imported if isinstance(first, Imported) else self._plain
+            plan.setdefault(bytes(first), {}).setdefault(tuple(rest), []).append(number)
 
     def __call__(self, data: bytes) -> list[RuleT]:
         """The rules that may find something in a file with these bytes."""
+        active: set[int] = set()
         known: dict[bytes, bool] = {}
-        active: list[RuleT] = []
-        for rule, groups in self._groups:
-            for group in groups:
-                for needle in group:
-                    there = known.get(needle)
-                    if there is None:
-                        there = known[needle] = needle in data
-                    if not there:
-                        break
-                else:
-                    active.append(rule)
-                    break
-        return active
+        for needle, groups in self._plain.items():
+            if needle in data:
+                _follow(groups, data, known, active)
+        if self._imported:
+            for name in imported_names(data) & self._imported.keys():
+                _follow(self._imported[name], data, known, active)
+        return [self.rules[number] for number in sorted(active)]
+
+
+_Groups = dict[tuple[bytes, ...], list[int]]
+"""The rest of each group of needles that starts with the same one, and the rules that have it."""
+_Plan = dict[bytes, _Groups]
+
+
+def _follow(groups: _Groups, data: bytes, known: dict[bytes, bool], active: set[int]) -> None:
+    """Add the rules whose other needles are there too."""
+    for rest, numbers in groups.items():
+        if active.issuperset(numbers):
+            continue
+        for needle in rest:
+            there = known.get(needle)
+            if there is None:
+                there = known[needle] = needle in data
+            if not there:
+                break
+        else:
+            active.update(numbers)
