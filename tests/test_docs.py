@@ -12,8 +12,9 @@ from tests.conftest import Loopmend
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-import docs  # noqa: E402
 import new_rule  # noqa: E402
+
+import docs  # noqa: E402
 
 
 def test_the_pages_in_docs_are_fresh() -> None:
