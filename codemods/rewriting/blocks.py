@@ -42,8 +42,8 @@ class BlockEditor:
     def apply(self, operation: BlockOperation, locate: Locator) -> None:
         """Carry out one operation. Raises MisplacedError when its statements are not in this block."""
         match operation:
-            case RemoveStatement(at=at):
-                self._remove(self._index(locate.statement(at)))
+            case RemoveStatement(at=at, keep_comments=keep_comments):
+                self._remove(self._index(locate.statement(at)), keep_comments=keep_comments)
             case InsertAfter(at=at, code=code):
                 index = self._index(locate.statement(at))
                 self._put(index + 1, index + 1, statements(code))
@@ -77,9 +77,9 @@ class BlockEditor:
         self.statements[start:end] = new
         self._keys[start:end] = keys
 
-    def _remove(self, index: int) -> None:
+    def _remove(self, index: int, *, keep_comments: bool) -> None:
         removed = self.statements[index]
-        kept = _comment_lines(removed)
+        kept = _comment_lines(removed) if keep_comments else []
         if index + 1 < len(self.statements):
             after = self.statements[index + 1]
             lines = list(_leading(after))

@@ -50,6 +50,8 @@ class RemoveStatement(Operation):
     """Take a statement out; its comments stay."""
 
     at: Span
+    keep_comments: bool = True
+    """False where another operation of the same rewrite puts the comments elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
