@@ -18,8 +18,10 @@ def handed(follower: Follower, call: ast.Call, argument: ast.expr, state: State)
     name = tail(call)
     if name in words.GATHERERS or name in words.TASK_MAKERS:
         return _scheduled(follower, call, name, state)
-    if name in words.INSPECTORS:
+    if name in words.INSPECTORS or _is_patch(call):
         return State.PLAIN
+    if name == "getattr":
+        return State.LIVE
     if name in words.PASSERS:
         return state
     if name in words.COLLECTORS and isinstance(call.func, ast.Attribute):
@@ -86,11 +88,14 @@ def _given_away(follower: Follower, call: ast.Call, argument: ast.expr, name: st
     keyword_name = keyword.arg if isinstance(keyword, ast.keyword) else None
     catalog = follower.tracer.catalog
     known = catalog.by_name.get(qualname)
-    owns = known is not None and (follower.resource.owned or keyword_name in words.OWNING_KEYWORDS)
+    owns = (known is not None and follower.resource.owned) or keyword_name in words.OWNING_KEYWORDS
     if name in words.MANAGERS or words.CLOSING.search(name) or owns:
         trace.managed = True
         return State.PLAIN
     if known is not None or qualname in words.BORROWERS:
+        if isinstance(module.parent(call), ast.Return):
+            follower.escape("kept", call, State.SELF, name)
+            return State.PLAIN
         return State.LIVE
     callee = _callee(follower, call)
     if callee is not None:
@@ -127,6 +132,12 @@ def _inside(follower: Follower, call: ast.Call, argument: ast.expr, callee: Func
     if isinstance(callee, ast.AsyncFunctionDef):
         return State.PENDING_LIVE if results or not _is_run(follower, call) else State.PENDING
     return State.LIVE if results else State.PLAIN
+
+
+def _is_patch(call: ast.Call) -> bool:
+    """``mock.patch.object(x, ...)`` changes an attribute for a while and keeps nothing."""
+    receiver = call.func.value if isinstance(call.func, ast.Attribute) else None
+    return getattr(receiver, "attr", getattr(receiver, "id", "")) == "patch"
 
 
 def _callee(follower: Follower, call: ast.Call) -> FunctionNode | None:

@@ -34,7 +34,7 @@ class Lifetime:
     """Where the binding stands."""
     last: int = -1
     """Index in the block of the last statement that needs the resource."""
-    outside: ast.AST | None = None
+    outside: ast.Name | None = None
     """A use that is not in the block of the binding."""
 
 
@@ -56,10 +56,10 @@ def _lifetime(module: Module, tracer: Tracer, creation: Creation) -> Lifetime:
     sync = creation.resource.sync_close or bool(creation.resource.alt_close)
     closes = classify(module, trace, creation.name, sync, block.statements, creation.function)
     life = Lifetime(creation, _end(module, creation, trace, closes, block), trace, closes, block)
+    needed = trace.reads if life.end is End.HAPPY else [*trace.reads, *trace.peeks]
+    life.last, life.outside = _extent(module, needed, block)
     if life.end is End.HAPPY and closes.straight:
         life.last = block.statements.index(closes.straight[0]) - 1
-    else:
-        life.last, life.outside = _extent(module, trace, block)
     if module.is_declared(creation.name, creation.function):
         trace.escapes.append(Escape("stored", binding, f"the global `{creation.name}`"))
     return life
@@ -96,11 +96,11 @@ def _yield_before(module: Module, creation: Creation, statement: ast.stmt) -> bo
     )
 
 
-def _extent(module: Module, trace: Trace, block: Block) -> tuple[int, ast.AST | None]:
+def _extent(module: Module, reads: list[ast.Name], block: Block) -> tuple[int, ast.Name | None]:
     """The index of the last statement of the block that needs the resource, and a use elsewhere."""
     places = {id(statement): index for index, statement in enumerate(block.statements)}
     last = block.index
-    for read in trace.reads:
+    for read in reads:
         inside = [places[id(above)] for above in module.ancestors(read) if id(above) in places]
         if not inside:
             return last, read

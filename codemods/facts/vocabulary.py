@@ -33,7 +33,7 @@ TASK_MAKERS = frozenset({"create_task", "ensure_future", "start_soon", "run_coro
 
 INSPECTORS = _words(
     "print isinstance issubclass len repr str id type hasattr bool callable vars dir format hash any all sum min max "
-    "int float debug info warning warn error exception critical log"
+    "int float debug info warning warn error exception critical log setattr delattr"
 )
 """Calls that look at what they get and keep nothing of it."""
 

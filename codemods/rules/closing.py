@@ -33,19 +33,18 @@ def close_it(module: Module, life: Lifetime) -> Rewrite:
     assert creation.binding is not None
     assert block is not None
     removed = [*life.closes.straight, *life.closes.leaving, *life.closes.forgotten]
-    operations: list[Operation] = [RemoveStatement(module.span(statement)) for statement in removed]
     statements = block.statements
     last = module.span(statements[life.last])
-    own = [
-        call
-        for call in life.trace.closes
-        if isinstance(call.func, ast.Attribute) and call.func.attr in resource.alt_close
+    guards = resource.context == "none" or any(_is_special(module, life, call) for call in life.trace.closes)
+    moved = life.closes.straight if guards else []
+    operations: list[Operation] = [
+        RemoveStatement(module.span(statement), keep_comments=statement not in moved) for statement in removed
     ]
-    if resource.context == "none" or own:
+    if guards:
         first = _first_guarded(module, life)
         cleanup = _own_cleanup(module, life) or resource.cleanup(creation.name)
         operations.append(WrapInTry(module.span(statements[first]), last, cleanup))
-        closer = cleanup.splitlines()[0].strip()
+        closer = next(line.strip() for line in cleanup.splitlines() if not line.lstrip().startswith("#"))
         title = f"Close `{creation.name}` in a `finally` (`{closer}`)"
     else:
         keep = resource.context == "async-with-await" or (resource.awaitable and creation.value is not creation.call)
@@ -62,7 +61,7 @@ def _refuse(module: Module, life: Lifetime) -> None:
     name = creation.name
     if module.path.rpartition("/")[2] == "env.py" and "alembic" in module.imports.names.values():
         raise Refusal("this is Alembic's template, best left as it is generated", Severity.INFO)
-    for escape in trace.escapes:
+    for escape in sorted(trace.escapes, key=lambda e: e.kind.startswith("result-")):
         _refuse_escape(life, escape, module)
     if resource.refuse:
         raise Refusal(resource.refuse.format(x=name))
@@ -77,11 +76,12 @@ def _refuse(module: Module, life: Lifetime) -> None:
         )
     if life.end is End.HAPPY and life.closes.odd:
         raise Refusal(_odd(module, life))
-    if life.outside is not None:
-        line = getattr(life.outside, "lineno", 0)
-        raise Refusal(
-            f"`{name}` is made in one block and used outside of it, on line {line}: move both into one block first"
-        )
+    outside = life.outside or (_closed_outside(module, life) if life.end is End.HAPPY else None)
+    if outside is not None:
+        where = f"on line {outside.lineno}"
+        raise Refusal(f"`{name}` is made in one block and used outside of it, {where}: move both into one block first")
+    if life.end is End.HAPPY and life.closes.odd:
+        raise Refusal(_odd(module, life))
     _refuse_place(module, life)
 
 
@@ -134,6 +134,15 @@ def _refuse_escape(life: Lifetime, escape: Escape, module: Module) -> None:
             raise Refusal(
                 f"a task that uses `{name}` is not awaited here and may outlive it: await the task, then close"
             )
+
+
+def _closed_outside(module: Module, life: Lifetime) -> ast.stmt | None:
+    """A close that does not stand in the block that the resource is made in, nor deeper."""
+    assert life.block is not None
+    for statement in life.closes.odd:
+        if not any(above in life.block.statements for above in [statement, *module.ancestors(statement)]):
+            return statement
+    return None
 
 
 def _odd(module: Module, life: Lifetime) -> str:
@@ -194,12 +203,21 @@ def _first_guarded(module: Module, life: Lifetime) -> int:
 
 
 def _own_cleanup(module: Module, life: Lifetime) -> str:
-    """The statements that close the resource now, as they are written; empty when there are none."""
-    lines: list[str] = []
-    for statement in life.closes.straight:
-        first, *rest = module.code(statement).splitlines()
-        lines += [first, *(line[statement.col_offset :] for line in rest)]
-    return "\n".join(lines)
+    """The statements that close the resource now, as they are written, with their comments; or nothing."""
+    if not life.closes.straight:
+        return ""
+    first, last = life.closes.straight[0], life.closes.straight[-1]
+    assert life.block is not None
+    above = life.block.statements[life.block.statements.index(first) - 1]
+    lines = module.source.lines[above.end_lineno or above.lineno : last.end_lineno]
+    return "\n".join(line.strip("\r\n")[first.col_offset :] for line in lines if line.strip())
+
+
+def _is_special(module: Module, life: Lifetime, call: ast.Call) -> bool:
+    """Whether a close does something that leaving the ``async with`` would not do."""
+    assert isinstance(call.func, ast.Attribute)
+    path = module.code(call.func).partition(".")[2]
+    return bool(call.args or call.keywords) or path in life.creation.resource.alt_close
 
 
 def _can_join(module: Module, life: Lifetime) -> bool:
