@@ -187,3 +187,19 @@ def test_the_report_of_a_run_can_be_used_without_the_command_line(rules_for_test
     assert report.changes["a.py"].after.data == b"new_safe()\n"
     assert report.exit_code == 1
     assert {"LM000", "LM001"} <= {rule.code for rule in all_rules()}
+
+
+def test_rules_know_the_target_version(rules_for_tests: None, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from codemods.engine import analyse
+
+    targets: list[tuple[int, int]] = []
+
+    class Spy(analyse.Module):
+        def __init__(self, source: Source, target: tuple[int, int]) -> None:
+            targets.append(target)
+            super().__init__(source, target)
+
+    monkeypatch.setattr(analyse, "Module", Spy)
+    (project / "a.py").write_text("old_safe()\n")
+    run(Request(Verb.CHECK, ["."], Settings(root=project, target_version=(3, 9)), project, cache=False))
+    assert targets == [(3, 9)]

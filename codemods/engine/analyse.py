@@ -74,7 +74,7 @@ class Analyser:
         if not active:
             return []
         try:
-            module = Module(source)
+            module = Module(source, self.settings.target_version)
         except CANNOT_PARSE as error:
             return [unparsable(source, error)]
         return [

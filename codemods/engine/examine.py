@@ -100,7 +100,7 @@ class Examiner:
             if source is None:
                 continue
             try:
-                modules[path] = Module(source)
+                modules[path] = Module(source, self.task.settings.target_version)
             except CANNOT_PARSE as error:
                 broken += self.analyser.loud([unparsable(source, error)], source)
         return Project(self.task.directory, modules, overlay), broken
