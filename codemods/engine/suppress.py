@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import re
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from codemods.engine.select import weight
 from codemods.model import Finding, Severity, Span
@@ -39,15 +40,46 @@ class Suppressions:
         self._source = source
         self._rules = {rule.code: rule for rule in rules}
         self._logical: dict[int, range] = {}
-        self._comments: list[_Comment] = []
-        if MARK in source.data or b"noqa" in source.data.lower():
-            self._read()
+
+    @cached_property
+    def _comments(self) -> list[_Comment]:
+        """Read when the first finding asks: most files have comments for other tools and no finding."""
+        try:
+            text = self._source.text
+        except ValueError:
+            return []  # LM000 says what is wrong with the file
+        if not (_OURS.search(text) or _NOQA.search(text)):
+            return []
+        if self._source.path.endswith(".py"):
+            try:
+                return self._from_tokens(text)
+            except (SyntaxError, ValueError, tokenize.TokenError):
+                self._logical.clear()  # the file does not parse: believe every line
+        lines = enumerate(self._source.lines, 1)
+        found = (_comments_in(line[line.index("#") :].rstrip(), n, line.index("#")) for n, line in lines if "#" in line)
+        return [comment for comments in found for comment in comments]
+
+    def _from_tokens(self, text: str) -> list[_Comment]:
+        comments: list[_Comment] = []
+        first = 0
+        # Universal newlines: for a lone "\r" the tokenizer and Source agree only so.
+        for token in tokenize.generate_tokens(io.StringIO(text, newline=None).readline):
+            if token.type == tokenize.COMMENT:
+                comments += _comments_in(token.string, token.start[0], token.start[1])
+            if token.type == tokenize.NEWLINE:
+                lines = range(first, token.start[0] + 1)
+                self._logical.update(dict.fromkeys(lines, lines))
+                first = 0
+            elif not first and token.type not in _BLANK:
+                first = token.start[0]
+        return comments
 
     def hides(self, finding: Finding) -> bool:
         """Whether a comment suppresses the finding; remembers which one."""
         hidden = False
+        comments = self._comments  # reading them fills self._logical
         lines = {*self._logical.get(finding.span.line, ()), finding.span.line, finding.span.end_line}
-        for comment in self._comments:
+        for comment in comments:
             if comment.whole_file or comment.span.line in lines:
                 fitting = self._fitting(comment, finding.code)
                 comment.used.update(fitting)
@@ -57,6 +89,8 @@ class Suppressions:
     def unused(self, active: Sequence[AnyRule], *, all_active: bool) -> list[Finding]:
         """A finding for each comment of ours that hid nothing, though its rules were ``active``."""
         findings: list[Finding] = []
+        if MARK not in self._source.data:
+            return findings
         for comment in self._comments:
             if not comment.ours:
                 continue
@@ -98,51 +132,19 @@ class Suppressions:
             refusal="delete the comment, or the codes in it that are no longer needed",
         )
 
-    # -- reading ------------------------------------------------------------------------------
 
-    def _read(self) -> None:
-        try:
-            text = self._source.text
-        except ValueError:
-            return  # LM000 says what is wrong with the file
-        if not (_OURS.search(text) or _NOQA.search(text)):
-            return
-        if self._source.path.endswith(".py"):
-            try:
-                self._read_tokens(text)
-                return
-            except (SyntaxError, ValueError, tokenize.TokenError):
-                self._comments.clear()  # the file does not parse: believe every line
-                self._logical.clear()
-        for number, line in enumerate(self._source.lines, 1):
-            if "#" in line:
-                column = line.index("#")
-                self._add(line[column:].rstrip(), number, column)
-
-    def _read_tokens(self, text: str) -> None:
-        first = 0
-        # Universal newlines: for a lone "\r" the tokenizer and Source agree only so.
-        for token in tokenize.generate_tokens(io.StringIO(text, newline=None).readline):
-            if token.type == tokenize.COMMENT:
-                self._add(token.string, token.start[0], token.start[1])
-            if token.type == tokenize.NEWLINE:
-                lines = range(first, token.start[0] + 1)
-                self._logical.update(dict.fromkeys(lines, lines))
-                first = 0
-            elif not first and token.type not in _BLANK:
-                first = token.start[0]
-
-    def _add(self, text: str, line: int, column: int) -> None:
-        for pattern in (_OURS, _NOQA):
-            match = pattern.search(text)
-            if not match:
-                continue
-            groups = match.groupdict()
-            selectors = tuple(re.findall(r"[\w-]+", groups["codes"] or ""))
-            if groups["codes"] is not None and not selectors:
-                continue  # ``ignore[]`` says nothing
-            span = Span(line, column + match.start() + 1, line, column + match.end() + 1)
-            self._comments.append(_Comment(span, match[0], selectors, bool(groups.get("file")), pattern is _OURS))
+def _comments_in(text: str, line: int, column: int) -> Iterator[_Comment]:
+    """The suppressions in one comment; ``column`` counts from 0."""
+    for pattern in (_OURS, _NOQA):
+        match = pattern.search(text)
+        if not match:
+            continue
+        groups = match.groupdict()
+        selectors = tuple(re.findall(r"[\w-]+", groups["codes"] or ""))
+        if groups["codes"] is not None and not selectors:
+            continue  # ``ignore[]`` says nothing
+        span = Span(line, column + match.start() + 1, line, column + match.end() + 1)
+        yield _Comment(span, match[0], selectors, bool(groups.get("file")), pattern is _OURS)
 
 
 _BLANK = {tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING}
