@@ -1,0 +1,205 @@
+"""Where asyncio tasks are started, what holds them, and what becomes of them there."""
+
+from __future__ import annotations
+
+import ast
+
+from codemods.facts.module import FUNCTIONS, Module
+from codemods.facts.task_uses import FILLING, Holder, Reader, Use
+from codemods.facts.variables import BINDERS, Variables, is_self_attribute, tail
+
+NEEDLES = ((b".create_task(", b"asyncio"), (b"ensure_future(", b"asyncio"), (b"create_task", b"from asyncio import"))
+"""What occurs in every file that starts an asyncio task."""
+
+_SPAWNERS = ("asyncio.create_task", "asyncio.ensure_future")
+_LOOPS = {"asyncio.get_running_loop", "asyncio.get_event_loop", "asyncio.new_event_loop", "uvloop.new_event_loop"}
+_FUTURES = {"gather", "run_in_executor", "create_future", "wrap_future", "shield", "Future"}
+_Key = tuple[ast.AST | None, str]
+
+
+class Tasks:
+    """The tasks of one module and their holders."""
+
+    def __init__(self, module: Module) -> None:
+        self._module = module
+        self._variables = Variables(module)
+        self._holders: dict[_Key, Holder] = {}
+        self._reader = Reader(module, self._variables, self._is_task)
+        self.started = [call for call in self._candidates() if self._starts_task(call)]
+        self._started = set(self.started)
+        for call in self.started:
+            self._hold(call, call)
+        self.locals = [h for h in self._holders.values() if not isinstance(h.scope, ast.ClassDef)]
+        for holder in self._holders.values():
+            if isinstance(holder.scope, ast.ClassDef):
+                self._read_attribute(holder)
+            else:
+                self._read_local(holder)
+
+    def holder(self, node: ast.expr) -> Holder | None:
+        """The holder that ``task`` or ``self._task`` names, whatever else it may hold."""
+        return self._holders.get(self._key(node))
+
+    def cancelled(self, call: ast.Call) -> tuple[Holder, ast.For | ast.comprehension | None] | None:
+        """What the statement ``task.cancel()`` cancels, and the loop that makes it a whole collection.
+
+        None when the value of the call is used or the receiver is not known to be an asyncio task.
+        """
+        if not isinstance(call.func, ast.Attribute) or not self._reader.is_statement(call):
+            return None
+        receiver = call.func.value
+        loop = self._reader.loop_around(receiver) if isinstance(receiver, ast.Name) else None
+        if loop is None:
+            holder = self.holder(receiver)
+            return (holder, None) if holder and holder.known and not holder.many else None
+        over = loop if isinstance(loop, ast.For) else loop.generators[0]  # type: ignore[attr-defined]
+        holder = self.holder(collection(over.iter))
+        return (holder, over) if holder and holder.known and holder.many else None
+
+    def is_loop(self, node: ast.expr, depth: int = 3) -> bool:
+        """Whether an expression is known to be an asyncio event loop."""
+        if isinstance(node, ast.Call):
+            return self._module.qualname(node.func) in _LOOPS
+        if isinstance(node, ast.BoolOp):
+            return any(self.is_loop(value, depth) for value in node.values)
+        if not depth:
+            return False
+        if isinstance(node, ast.Name):
+            uses = self._variables.uses(node.id).get(self._variables.binder(node), ())
+            parents = [self._module.parent(use) for use in uses if isinstance(use.ctx, ast.Store)]
+            return bool(parents) and all(
+                isinstance(p, BINDERS) and p.value is not None and self.is_loop(p.value, depth - 1) for p in parents
+            )
+        if isinstance(node, ast.Attribute) and is_self_attribute(node):
+            return any(self.is_loop(value, depth - 1) for value in self._variables.attribute_values(node))
+        return False
+
+    # -- starting ---------------------------------------------------------------------------
+
+    def _candidates(self) -> list[ast.Call]:
+        plain = self._module.calls(*_SPAWNERS)
+        methods = [c for c in self._module.calls_ending("create_task") if isinstance(c.func, ast.Attribute)]
+        return sorted({*plain, *methods}, key=lambda call: (call.lineno, call.col_offset))
+
+    def _starts_task(self, call: ast.Call) -> bool:
+        if not call.args:
+            return False
+        qualname = self._module.qualname(call.func)
+        if qualname == "asyncio.ensure_future":
+            made = call.args[0]  # a future is handed back as it is
+            return isinstance(made, ast.Call) and tail(made.func) not in _FUTURES
+        if qualname == "asyncio.create_task":
+            return True
+        return isinstance(call.func, ast.Attribute) and self.is_loop(call.func.value)
+
+    def _is_task(self, node: ast.expr) -> bool:
+        if node in self._started:
+            return True
+        holder = self.holder(node)
+        return holder is not None and not holder.many
+
+    # -- holding ----------------------------------------------------------------------------
+
+    def _hold(self, node: ast.expr, call: ast.Call) -> None:
+        """Note what holds the task that ``node`` evaluates to; ``call`` started it."""
+        parent = self._module.parent(node)
+        many = isinstance(parent, ast.List | ast.Set) or (
+            isinstance(parent, ast.ListComp | ast.SetComp) and parent.elt is node
+        )
+        value = parent if many else node
+        parent = self._module.parent(value) if many and value is not None else parent
+        if isinstance(parent, BINDERS) and parent.value is value:
+            targets = parent.targets if isinstance(parent, ast.Assign) else [parent.target]
+            if len(targets) == 1:
+                self._put(targets[0], call, many=many)
+        elif isinstance(parent, ast.Call) and isinstance(parent.func, ast.Attribute) and parent.args[:1] == [node]:
+            if parent.func.attr not in FILLING:
+                return
+            self._put(parent.func.value, call, many=True)
+
+    def _put(self, target: ast.expr, call: ast.Call, *, many: bool) -> None:
+        if isinstance(target, ast.Subscript) and is_self_attribute(target.value):
+            target, many = target.value, True
+        scope, code = self._key(target)
+        if scope is None:
+            return
+        holder = self._holders.setdefault((scope, code), Holder(code, many, scope))
+        holder.known = holder.known and holder.many is many
+        if call in holder.starts:
+            return
+        holder.starts.append(call)
+        if isinstance(target, ast.Name) and not many:
+            # A name may hand its task on to a collection or to an attribute.
+            for name in self._variables.uses(target.id)[self._variables.binder(target)]:
+                if isinstance(name.ctx, ast.Load):
+                    self._hold(name, call)
+
+    def _key(self, node: ast.expr) -> _Key:
+        if isinstance(node, ast.Name):
+            scope = self._variables.binder(node)
+            return (scope if isinstance(scope, FUNCTIONS) else None), node.id
+        if isinstance(node, ast.Attribute) and is_self_attribute(node):
+            return self._module.enclosing_class(node), f"self.{node.attr}"
+        return None, ""
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def _read_local(self, holder: Holder) -> None:
+        for name in self._variables.uses(holder.code)[holder.scope]:  # type: ignore[index]
+            if self._reader.loop_around(name) is not None:
+                continue  # there the name means what the loop gives it
+            if self._module.scope(name) is not holder.scope:
+                holder.uses.append((Use.KEEP, name))
+            elif isinstance(name.ctx, ast.Load):
+                holder.uses.extend((use, name) for use in self._reader.classify(name, many=holder.many))
+            else:
+                self._read_store(holder, name)
+        arguments = self._module.arguments(holder.code)
+        if any(self._module.binding_scope(argument) is holder.scope for argument in arguments):
+            holder.known = False
+
+    def _read_attribute(self, holder: Holder) -> None:
+        for node in self._variables.attributes(holder.code.removeprefix("self.")):
+            if isinstance(node.ctx, ast.Load):
+                # Objects are used from outside too: every attribute of that name counts.
+                holder.uses.extend((use, node) for use in self._reader.classify(node, many=holder.many))
+            elif self._key(node) == (holder.scope, holder.code):
+                self._read_store(holder, node)
+
+    def _read_store(self, holder: Holder, node: ast.expr) -> None:
+        parent = self._module.parent(node)
+        if isinstance(parent, ast.Delete):
+            holder.uses.append((Use.TEST, node))
+            return
+        if not isinstance(parent, BINDERS) or (isinstance(parent, ast.Assign) and len(parent.targets) > 1):
+            holder.known = False
+            return
+        holder.bindings.append(parent)
+        value = parent.value
+        if value is None or (isinstance(value, ast.Constant) and value.value is None):
+            return
+        if holder.many and _is_empty(value):
+            return
+        made = [value]
+        if holder.many:
+            made = value.elts if isinstance(value, ast.List | ast.Set) else [getattr(value, "elt", value)]
+        holder.known = holder.known and all(self._is_task(item) for item in made)
+        holder.uses.append((Use.START, node))
+
+
+def collection(node: ast.expr) -> ast.expr:
+    """``self._tasks`` out of ``list(self._tasks.values())``."""
+    if isinstance(node, ast.Call):
+        if isinstance(node.func, ast.Attribute) and node.func.attr in {"values", "copy"} and not node.args:
+            return collection(node.func.value)
+        if tail(node.func) in {"list", "set", "tuple"} and len(node.args) == 1:
+            return collection(node.args[0])
+    return node
+
+
+def _is_empty(value: ast.expr) -> bool:
+    if isinstance(value, ast.Call):
+        return not value.args and tail(value.func) in {"list", "set", "dict", "WeakSet"}
+    return (isinstance(value, ast.List | ast.Set) and not value.elts) or (
+        isinstance(value, ast.Dict) and not value.keys
+    )

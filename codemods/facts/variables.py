@@ -1,0 +1,91 @@
+"""Names and attributes by the scope that binds them, found once for a whole module."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from functools import cached_property
+
+from codemods.facts.module import Module, ScopeNode
+
+BINDERS = (ast.Assign, ast.AnnAssign)
+"""The statements that give a name or an attribute a value, on their own."""
+
+
+class Variables:
+    """Whose variable is it? Every question costs time in proportion to the uses of one name."""
+
+    def __init__(self, module: Module) -> None:
+        self._module = module
+        self._uses: dict[str, dict[ScopeNode, list[ast.Name]]] = {}
+
+    def uses(self, name: str) -> dict[ScopeNode, list[ast.Name]]:
+        """The Name nodes spelled ``name``, in source order, by the scope that binds them.
+
+        What no function binds (globals, builtins, names declared ``global``) stands under the module.
+        """
+        known = self._uses.get(name)
+        if known is None:
+            nodes = self._module.names(name)
+            binders = self._binding_scopes(name, nodes)
+            known = self._uses[name] = {}
+            for node in nodes:
+                known.setdefault(self._resolve(node, name, binders), []).append(node)
+        return known
+
+    def binder(self, node: ast.Name) -> ScopeNode:
+        """The scope whose variable ``node`` is; the module for globals and builtins."""
+        for scope, nodes in self.uses(node.id).items():
+            if any(other is node for other in nodes):
+                return scope
+        return self._module.tree
+
+    def _binding_scopes(self, name: str, nodes: list[ast.Name]) -> set[ScopeNode]:
+        scopes = {self._module.scope(node) for node in nodes if not isinstance(node.ctx, ast.Load)}
+        scopes.update(self._module.binding_scope(argument) for argument in self._module.arguments(name))
+        return {scope for scope in scopes if not self._module.is_declared(name, scope)}
+
+    def _resolve(self, node: ast.Name, name: str, binders: set[ScopeNode]) -> ScopeNode:
+        first = scope = self._module.scope(node)
+        while not isinstance(scope, ast.Module):
+            hidden = isinstance(scope, ast.ClassDef) and scope is not first
+            if scope in binders and not hidden:
+                return scope
+            scope = self._module.scope(scope)
+        return scope
+
+    @cached_property
+    def _attributes(self) -> dict[str, list[ast.Attribute]]:
+        found: dict[str, list[ast.Attribute]] = defaultdict(list)
+        for node in ast.walk(self._module.tree):
+            if isinstance(node, ast.Attribute):
+                found[node.attr].append(node)
+        return found
+
+    def attributes(self, attr: str) -> list[ast.Attribute]:
+        """Every ``anything.attr`` of the module."""
+        return self._attributes.get(attr, [])
+
+    def attribute_values(self, node: ast.Attribute) -> list[ast.expr]:
+        """What the class around ``node`` assigns to the attribute of ``self`` that ``node`` is."""
+        here = self._module.enclosing_class(node)
+        values: list[ast.expr] = []
+        for other in self.attributes(node.attr):
+            parent = self._module.parent(other)
+            if not is_self_attribute(other) or self._module.enclosing_class(other) is not here:
+                continue
+            if isinstance(parent, BINDERS) and parent.value is not None and parent.value is not other:
+                values.append(parent.value)
+        return values
+
+
+def is_self_attribute(node: ast.AST | None) -> bool:
+    """Whether ``node`` is spelled ``self.something``."""
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
+
+
+def tail(function: ast.expr) -> str:
+    """The last word of what is called: ``create_task`` for ``loop.create_task``."""
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""

@@ -1,0 +1,239 @@
+"""LM301: a task that is still pending when its coroutine, and what it uses, ends."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+
+from codemods.facts.entries import entry_coroutines
+from codemods.facts.module import Module
+from codemods.facts.task_uses import Holder, Use
+from codemods.facts.tasks import NEEDLES, Tasks
+from codemods.model import Finding, Operation, Related, Rewrite, Safety, Severity
+from codemods.rewriting.operations import RemoveStatement, WrapInTry
+from codemods.rules.base import Needles, Rule
+from codemods.rules.task_endings import Life, cancels_at_end, life
+from codemods.rules.task_waiting import NO_GATHER, awaits, gather_at, never_ends
+
+
+class DanglingTask(Rule):
+    """A task is still pending when the coroutine that started it, and what it uses, ends.
+
+    What it finds
+        A local variable in a coroutine that holds an asyncio task (or a list of tasks) that nothing
+        awaits, gathers, waits for, returns, stores or hands on; and tasks of a `main` that are
+        cancelled in its last lines only.
+
+    Why it breaks
+        The task outlives the function. `asyncio.run` cancels what is left, but only when `main` has
+        returned: the session, the pool, the file that the task works with are closed by then, and the
+        task fails on them, or its own cleanup does. A loop that is run and closed by hand cancels
+        nothing and prints "Task was destroyed but it is pending!". When `main` raises, a cancel in its
+        last line never happens.
+
+    What it changes
+        In the coroutine that `asyncio.run`, `Runner.run` or `run_until_complete` runs, what follows the
+        start goes into a `try`; its `finally` cancels the task and waits for it with
+        `asyncio.gather(task, return_exceptions=True)`. Tasks of one block share one `finally`; a list
+        gets a loop. A task that is started inside `async with` ends inside it, while what it uses is
+        still open. A cancel in the last lines moves into the `finally`.
+
+    When it refuses
+        In other coroutines: the task may be meant to outlive them (info). When the variable could be
+        unbound or hold only the last of several tasks (started in a branch or a loop). When something
+        else is awaited between two starts. When nothing is awaited behind the start, so that the task
+        never gets to run. When the task catches its own cancellation and goes on.
+
+    Safety
+        Safe: the end of `main` was the end of the task before, too. Unsafe when `main` goes on behind
+        the block in which a task was started that does not depend on it. An error of the task that was
+        logged as "Task exception was never retrieved" is not logged any more: await the task where its
+        result matters.
+    """
+
+    code = "LM301"
+    name = "dangling-task"
+
+    @classmethod
+    def needles(cls) -> Needles:
+        """A task is started here."""
+        return NEEDLES
+
+    def find(self, module: Module) -> Iterator[Finding]:
+        """Every local task that nobody waits for, those of one block in one finding."""
+        tasks = Tasks(module)
+        dangling = [holder for holder in tasks.locals if _dangles(holder)]
+        if not dangling:
+            return
+        entries = entry_coroutines(module)
+        blocks: dict[int, list[Life]] = {}
+        for holder in dangling:
+            assert isinstance(holder.scope, ast.AsyncFunctionDef)
+            runner = entries.get(holder.scope)
+            if runner is None:
+                if not holder.used(Use.CANCEL) and holder.code != "_":
+                    yield self._report(module, holder, _outlives(holder), Severity.INFO, _may_outlive(holder))
+                continue
+            if holder.used(Use.CANCEL) and not cancels_at_end(module, holder):
+                continue  # LM302 waits behind each of them
+            found = life(module, holder)
+            if isinstance(found, str):
+                yield self._report(module, holder, _message([holder], runner), Severity.WARNING, found)
+            else:
+                blocks.setdefault(id(found.block), []).append(found)
+        for lives in blocks.values():
+            yield self._judge(module, sorted(lives, key=lambda one: one.first), entries)
+
+    def _report(self, module: Module, holder: Holder, message: str, severity: Severity, refusal: str) -> Finding:
+        where = module.statement(holder.starts[0])
+        return self.finding(module, where, message, severity, refusal=refusal)
+
+    def _judge(self, module: Module, lives: list[Life], entries: dict[ast.AsyncFunctionDef, str]) -> Finding:
+        holders = [one.holder for one in lives]
+        scope = holders[0].scope
+        assert isinstance(scope, ast.AsyncFunctionDef)
+        message = _message(holders, entries[scope], _closed_before(module, lives))
+        where = lives[0].block[lives[0].first]
+        related = tuple(
+            Related(module.path, module.span(one.block[one.first]), f"`{one.holder.code}` is mended together with it")
+            for one in lives[1:]
+        )
+        rewrite = _rewrite(module, lives)
+        if isinstance(rewrite, str):
+            return self.finding(module, where, message, Severity.WARNING, refusal=rewrite, related=related)
+        return self.finding(module, where, message, Severity.WARNING, rewrite=rewrite, related=related)
+
+
+def _dangles(holder: Holder) -> bool:
+    """Whether a local task is started and at most cancelled."""
+    if not holder.known or not isinstance(holder.scope, ast.AsyncFunctionDef):
+        return False
+    return {use for use, _ in holder.uses} <= {Use.START, Use.CANCEL}
+
+
+def _function_name(holder: Holder) -> str:
+    return holder.scope.name if isinstance(holder.scope, ast.AsyncFunctionDef) else ""
+
+
+def _outlives(holder: Holder) -> str:
+    verb = "hold tasks that run" if holder.many else "is a task that runs"
+    return f"`{holder.code}` {verb} on when `{_function_name(holder)}` has returned: nobody waits or sees an error"
+
+
+def _may_outlive(holder: Holder) -> str:
+    return (
+        f"`{_function_name(holder)}` is not what `asyncio.run` runs here, so the task may be meant to outlive it: if "
+        "it is, keep a reference to it; if not, cancel it in a `finally` and wait for it there"
+    )
+
+
+def _message(holders: Sequence[Holder], runner: str, closed: str = "") -> str:
+    names = " and ".join(f"`{holder.code}`" for holder in holders)
+    several = len(holders) > 1 or holders[0].many
+    tasks = f"{names} may still be running" if several else f"{names} is still running"
+    when = f"when `{_function_name(holders[0])}` ends" + (f" and `{closed}` is closed" if closed else "")
+    if runner.endswith("run_until_complete"):
+        return f"{tasks} {when}: closing the loop then destroys it pending"
+    return f"{tasks} {when}: `{runner}` cancels it only behind that, without a word"
+
+
+def _closed_before(module: Module, lives: list[Life]) -> str:
+    """The variable of an ``async with`` around the block that one of the tasks works with."""
+    used = {node.id for one in lives for call in one.holder.starts for node in _names(call)}
+    for owner in [lives[0].owner, *module.ancestors(lives[0].owner)]:
+        if owner is lives[0].holder.scope:
+            break
+        if isinstance(owner, ast.With | ast.AsyncWith) and (both := sorted(used & _targets(owner))):
+            return both[0]
+    return ""
+
+
+def _names(node: ast.AST) -> Iterator[ast.Name]:
+    return (child for child in ast.walk(node) if isinstance(child, ast.Name))
+
+
+def _targets(statement: ast.With | ast.AsyncWith) -> set[str]:
+    return {name.id for item in statement.items if item.optional_vars for name in _names(item.optional_vars)}
+
+
+def _rewrite(module: Module, lives: list[Life]) -> Rewrite | str:
+    """One ``try`` for the tasks of one block, or why there is none."""
+    block = lives[0].block
+    begin = max(one.begin for one in lives)
+    for statement in block[lives[0].first + 1 : begin]:
+        leaves = any(isinstance(node, ast.Return) for node in ast.walk(statement))
+        if leaves or awaits(module, [statement], naps=False):
+            return (
+                f"line {statement.lineno} awaits or returns while `{lives[0].holder.code}` already runs: start the "
+                "tasks one right after the other, then one `try` covers them"
+            )
+    cancels = [statement for one in lives for statement in one.cancels]
+    rest = [statement for statement in block[begin:] if statement not in cancels]
+    if not awaits(module, rest):
+        return "nothing is awaited behind the start, so the task never gets to run: await it where it has to be done"
+    starts = [call for one in lives for call in one.holder.starts]
+    if reason := never_ends(module, starts):
+        return reason
+    gather = gather_at(module, block[begin])
+    if gather is None:
+        return NO_GATHER
+    if any(one.holder.code == "_" for one in lives):
+        return "the task is called `_`: give it a name to cancel it by"
+    rest = _inside_of_try(module, rest)
+    if not (module.stands_alone(rest[0]) and module.stands_alone(rest[-1])):
+        return "the statements behind the start share their lines with other code: put each on a line of its own"
+    lines = [line for one in lives for line in _cancelling(module, one)]
+    arguments = [f"*{one.holder.code}" if one.holder.many else one.holder.code for one in lives]
+    cleanup = "\n".join([*lines, gather.waiting_for(arguments)])
+    operations: list[Operation] = [RemoveStatement(module.span(statement)) for statement in cancels]
+    operations.append(WrapInTry(module.span(rest[0]), module.span(rest[-1]), cleanup))
+    early = _ends_early(module, lives)
+    return Rewrite(
+        title="Cancel the task in a `finally` and wait for it" if len(arguments) == 1 else "Cancel and await the tasks",
+        safety=Safety.UNSAFE if early else Safety.SAFE,
+        operations=(*operations, *gather.operations),
+        why_unsafe="the task ends with its block, although the coroutine goes on behind that" if early else "",
+    )
+
+
+def _inside_of_try(module: Module, rest: list[ast.stmt]) -> list[ast.stmt]:
+    """The statements to cover: those inside a last ``try`` whose ``finally`` closes what the task may use."""
+    last = rest[-1]
+    if not isinstance(last, ast.Try) or awaits(module, rest[:-1]) or not awaits(module, last.finalbody):
+        return rest
+    caught = [statement for handler in last.handlers for statement in handler.body]
+    return rest if awaits(module, [*caught, *last.orelse]) else last.body
+
+
+def _cancelling(module: Module, one: Life) -> list[str]:
+    """The lines that cancel a task, or all tasks of a list."""
+    if one.cancels:
+        return [ast.unparse(statement) for statement in one.cancels]
+    if not one.holder.many:
+        return [f"{one.holder.code}.cancel()"]
+    name = _loop_name(module, one)
+    return [f"for {name} in {one.holder.code}:", f"    {name}.cancel()"]
+
+
+def _loop_name(module: Module, one: Life) -> str:
+    """A name for one of ``tasks`` that nothing in the function uses."""
+    taken = {node.id for node in _names(one.holder.scope)} | set(module.imports.names)
+    plural = one.holder.code
+    singular = plural[:-1] if plural.endswith("s") and not plural.endswith("ss") else "task"
+    candidates = [singular, "task", "pending", *(f"{singular}_{number}" for number in range(2, 100))]
+    return next(name for name in candidates if name not in taken and name.isidentifier())
+
+
+def _ends_early(module: Module, lives: list[Life]) -> bool:
+    """Whether the coroutine awaits more behind the block, and the tasks could live on there."""
+    owner = lives[0].owner
+    while isinstance(owner, ast.stmt) and owner is not lives[0].holder.scope:
+        if isinstance(owner, ast.With | ast.AsyncWith):
+            targets = _targets(owner)
+            if all(targets & {n.id for call in one.holder.starts for n in _names(call)} for one in lives):
+                return False
+        above = module.block(owner)
+        if awaits(module, above.statements[above.index + 1 :]):
+            return True
+        owner = above.owner
+    return False

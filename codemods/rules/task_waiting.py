@@ -1,0 +1,161 @@
+"""What the rules for tasks share: how a file spells ``asyncio.gather``, and whom not to wait for."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from codemods.facts.flow import LOOPS, TRIES, falls_through
+from codemods.facts.module import FUNCTIONS, FunctionNode, Module, walk_scope
+from codemods.facts.variables import is_self_attribute
+from codemods.model import Operation
+from codemods.rewriting.operations import ChangeFromImport
+
+_CATCHES_CANCELLATION = {"asyncio.CancelledError", "asyncio.exceptions.CancelledError", "BaseException"}
+
+
+class Gather(NamedTuple):
+    """How ``asyncio.gather`` is spelled at some place, and the import that this takes."""
+
+    code: str
+    operations: tuple[Operation, ...] = ()
+
+    def waiting_for(self, arguments: Iterable[str]) -> str:
+        """The statement that waits for tasks and keeps quiet about how they ended."""
+        return f"await {self.code}({', '.join(arguments)}, return_exceptions=True)"
+
+
+def gather_at(module: Module, node: ast.AST) -> Gather | None:
+    """The spelling of ``asyncio.gather`` at ``node``; None when neither it nor asyncio is imported there."""
+    around = {module.tree, *(above for above in module.ancestors(node) if isinstance(above, FUNCTIONS))}
+    imports = [s for s in module.imports.statements if module.scope(s) in around and not _for_types(module, s)]
+    for statement in imports:
+        for alias in statement.names:
+            if isinstance(statement, ast.Import) and alias.name == "asyncio":
+                return Gather(f"{alias.asname or alias.name}.gather")
+    names = [s for s in imports if isinstance(s, ast.ImportFrom) and s.module == "asyncio" and not s.level]
+    for statement in names:
+        for alias in statement.names:
+            if alias.name == "gather":
+                return Gather(alias.asname or alias.name)
+    if names and "gather" not in module.all_identifiers():
+        return Gather("gather", (ChangeFromImport(module.span(names[0]), add="gather"),))
+    return None
+
+
+def _for_types(module: Module, statement: ast.stmt) -> bool:
+    """Whether a statement stands under ``if TYPE_CHECKING:``."""
+    owner = module.parent(statement)
+    return isinstance(owner, ast.If) and "TYPE_CHECKING" in ast.dump(owner.test)
+
+
+NO_GATHER = "`asyncio` is not imported where this function sees it: import it, then wait with `asyncio.gather`"
+"""The refusal where ``gather_at`` finds no spelling."""
+
+
+def started_function(module: Module, call: ast.Call) -> FunctionNode | None:
+    """The function of this file whose coroutine the task of ``create_task(...)`` runs."""
+    made = call.args[0]
+    if not isinstance(made, ast.Call):
+        return None
+    if isinstance(made.func, ast.Name):
+        found = module.definition(made.func.id, made)
+        return found if isinstance(found, FUNCTIONS) else None
+    cls = module.enclosing_class(made)
+    if cls is not None and isinstance(made.func, ast.Attribute) and is_self_attribute(made.func):
+        return module.method(cls, made.func.attr)
+    return None
+
+
+def never_ends(module: Module, calls: Iterable[ast.Call]) -> str:
+    """Why waiting for one of these cancelled tasks would hang; empty when nothing speaks for it."""
+    for call in calls:
+        function = started_function(module, call)
+        if function is not None and _survives_cancellation(module, function):
+            return (
+                f"`{function.name}` catches its own cancellation inside a loop and goes on, so waiting for it would "
+                "never end: let it raise `CancelledError` there, then wait for the task"
+            )
+    return ""
+
+
+def _survives_cancellation(module: Module, function: FunctionNode) -> bool:
+    loops = [node for node in walk_body(function) if isinstance(node, LOOPS)]
+    for loop in loops:
+        for node in walk_scope(loop):
+            if isinstance(node, TRIES):
+                handler = next((h for h in node.handlers if _catches_cancellation(module, h)), None)
+                goes_on = handler is not None and (
+                    falls_through(module, handler.body) or isinstance(handler.body[-1], ast.Continue)
+                )
+                if goes_on and any(isinstance(n, ast.Await) for s in node.body for n in walk_scope(s)):
+                    return True
+    return False
+
+
+def _catches_cancellation(module: Module, handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(
+        module.qualname(c) in _CATCHES_CANCELLATION or (isinstance(c, ast.Name) and c.id in _CATCHES_CANCELLATION)
+        for c in caught
+    )
+
+
+def walk_body(function: FunctionNode) -> Iterable[ast.AST]:
+    """What runs as part of a function's body, nested functions left out."""
+    plain = (s for s in function.body if not isinstance(s, (*FUNCTIONS, ast.ClassDef)))
+    return (node for statement in plain for node in walk_scope(statement))
+
+
+def awaits(module: Module, statements: Iterable[ast.stmt], *, naps: bool = True) -> bool:
+    """Whether these statements await anything; without ``naps``, anything but ``asyncio.sleep``."""
+    for statement in statements:
+        if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
+            continue
+        for node in walk_scope(statement):
+            if isinstance(node, ast.AsyncFor | ast.AsyncWith):
+                return True
+            if isinstance(node, ast.Await):
+                made = node.value
+                if naps or not (isinstance(made, ast.Call) and module.qualname(made.func) == "asyncio.sleep"):
+                    return True
+    return False
+
+
+def may_reach(module: Module, call: ast.Call, cls: ast.ClassDef, target: FunctionNode) -> FunctionNode | None:
+    """A function from which the task that ``call`` starts may come to call the method ``target``.
+
+    None only when the coroutine is a method, and neither it nor a method that it calls mentions
+    ``target``, hands out ``self`` or its methods, or calls something that the class does not define.
+    """
+    first = started_function(module, call)
+    if first is None or module.enclosing_class(first) is not cls:
+        made = call.args[0]
+        knows_self = any(isinstance(node, ast.Name) and node.id == "self" for node in ast.walk(made))
+        return (first or target) if knows_self or first is None else None
+    pending, seen = [first], {first}
+    while pending:
+        function = pending.pop()
+        if function is target:
+            return target
+        for node in ast.walk(function):
+            if isinstance(node, ast.Attribute) and node.attr == target.name:
+                return first
+            if not (isinstance(node, ast.Name) and node.id == "self"):
+                continue
+            attribute = module.parent(node)
+            if not is_self_attribute(attribute):
+                return first  # self itself is handed on
+            assert isinstance(attribute, ast.Attribute)
+            method = module.method(cls, attribute.attr)
+            used = module.parent(attribute)
+            called = isinstance(used, ast.Call) and used.func is attribute
+            if method is None and called:
+                return first
+            if method is not None and method not in seen:
+                seen.add(method)
+                pending.append(method)
+    return None
