@@ -1,15 +1,21 @@
-"""Write docs/rules out of the pages of the rules and the fixtures that are marked ``docs = true``.
+"""Write docs/rules out of the pages of the rules and the fixtures that are marked ``docs = true``,
+and the diffs in README.md out of the example service.
 
 Run by ``make docs``; a test fails when what is committed differs.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
 from difflib import unified_diff
 from pathlib import Path
 
+from codemods.engine.results import Status, Verb
+from codemods.engine.run import Request, run
+from codemods.engine.settings import Settings
+from codemods.reports.patch import file_patch
 from codemods.rules.base import AnyRule
 from codemods.rules.registry import SECTIONS, all_rules, page
 
@@ -26,6 +32,8 @@ def main() -> int:
             old.unlink()
     for name, text in wanted.items():
         (folder / name).write_text(text, encoding="utf-8")
+    file = ROOT / "README.md"
+    file.write_text(readme(file.read_text(encoding="utf-8")), encoding="utf-8")
     print(f"{len(wanted)} pages in {folder.relative_to(ROOT)}")
     return 0
 
@@ -35,6 +43,38 @@ def pages(fixtures: Path) -> dict[str, str]:
     result = {f"{rule.code}.md": _rule(rule, fixtures) for rule in all_rules()}
     result["README.md"] = _index()
     return result
+
+
+def readme(text: str) -> str:
+    """The README with the diffs of the example service between its two marks."""
+    head, rest = text.split(_BEGIN)
+    tail = rest.split(_END)[1]
+    return f"{head}{_BEGIN}\n{_service_diffs()}\n{_END}{tail}"
+
+
+_BEGIN, _END = "<!-- diffs: begin, written by make docs -->", "<!-- diffs: end -->"
+
+
+def _service_diffs() -> str:
+    """What loopmend does to each file of the example service, under the rule that does it."""
+    os.environ.pop("VIRTUAL_ENV", None)  # the example's own pins decide, not what is installed here
+    service = ROOT / "examples" / "service"
+    settings = Settings(root=service, unsafe_fixes=True)
+    report = run(Request(Verb.DIFF, ["."], settings, service, jobs=1, cache=False))
+    parts: list[str] = []
+    for entry in report.with_status(Status.FIXED):
+        rewrite = entry.finding.rewrite
+        touched = sorted({edit.path for edit in entry.fix.edits}) if entry.fix else []
+        if rewrite is None:
+            continue
+        code, name = entry.finding.code, report.names[entry.finding.code]
+        why = f": {rewrite.why_unsafe}" if rewrite.why_unsafe else ""
+        diffs = "".join(file_patch(path, report.changes[path]).decode() for path in touched)
+        parts.append(
+            f"**[{code}](docs/rules/{code}.md) {name}**: {entry.finding.message}.\n"
+            f"*{rewrite.title}* ({rewrite.safety}{why}).\n\n```diff\n{diffs}```\n"
+        )
+    return "\n".join(parts)
 
 
 def _index() -> str:

@@ -24,6 +24,13 @@ def test_the_pages_in_docs_are_fresh() -> None:
     assert committed == wanted, "run `make docs`"
 
 
+def test_the_diffs_in_the_readme_are_what_the_tool_does() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert docs.readme(text) == text, "run `make docs`"
+    for code in ("LM101", "LM201", "LM301", "LM401"):
+        assert f"[{code}](docs/rules/{code}.md)" in text
+
+
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.code)
 def test_every_section_of_a_page_says_something(rule: object) -> None:
     text = page(rule)  # type: ignore[arg-type]
