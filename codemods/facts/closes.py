@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from codemods.facts.flow import TRIES
 from codemods.facts.module import FunctionNode, Module
+from codemods.facts.resources import Creation
 from codemods.facts.traces import Trace
 
 
@@ -27,10 +28,9 @@ class Closes:
     """Statements that call a coroutine ``close()`` and do not await it."""
 
 
-def classify(
-    module: Module, trace: Trace, name: str, sync: bool, block: list[ast.stmt], function: FunctionNode
-) -> Closes:
+def classify(module: Module, trace: Trace, creation: Creation, block: list[ast.stmt]) -> Closes:
     """Sort the closes of ``trace``; ``block`` is the list of statements that the resource is made in."""
+    name, function = creation.name, creation.function
     found = Closes()
     waits = [module.statement(call) for call in trace.waits]
     units = [_unit(module, call, name) for call in trace.closes]
@@ -42,7 +42,7 @@ def classify(
             found.in_finally = True
         elif unit is None:
             found.odd.append(statement)
-        elif not sync and isinstance(statement, ast.Expr) and statement.value is call:
+        elif not _may_be_sync(creation, call) and isinstance(statement, ast.Expr) and statement.value is call:
             found.forgotten.append(unit)
         elif unit in block:
             found.straight.append(unit)
@@ -60,6 +60,11 @@ def classify(
             found.leaving.append(wait)
     found.straight.sort(key=lambda statement: statement.lineno)
     return found
+
+
+def _may_be_sync(creation: Creation, call: ast.Call) -> bool:
+    resource = creation.resource
+    return resource.sync_close or (isinstance(call.func, ast.Attribute) and call.func.attr in resource.alt_close)
 
 
 def _unit(module: Module, call: ast.Call, name: str) -> ast.stmt | None:

@@ -53,8 +53,7 @@ def _lifetime(module: Module, tracer: Tracer, creation: Creation) -> Lifetime:
         return Lifetime(creation, End.NEVER)
     block = module.block(binding)
     trace = tracer.trace(creation.resource, creation.name, binding, creation.function, creation.companions)
-    sync = creation.resource.sync_close or bool(creation.resource.alt_close)
-    closes = classify(module, trace, creation.name, sync, block.statements, creation.function)
+    closes = classify(module, trace, creation, block.statements)
     life = Lifetime(creation, _end(module, creation, trace, closes, block), trace, closes, block)
     needed = trace.reads if life.end is End.HAPPY else [*trace.reads, *trace.peeks]
     life.last, life.outside = _extent(module, needed, block)

@@ -59,7 +59,9 @@ def _refuse(module: Module, life: Lifetime) -> None:
     """Raise Refusal when the resource cannot be closed here."""
     creation, resource, trace = life.creation, life.creation.resource, life.trace
     name = creation.name
-    if module.path.rpartition("/")[2] == "env.py" and "alembic" in module.imports.names.values():
+    if module.path.rpartition("/")[2] == "env.py" and any(
+        name.startswith("alembic") for name in module.imports.names.values()
+    ):
         raise Refusal("this is Alembic's template, best left as it is generated", Severity.INFO)
     for escape in sorted(trace.escapes, key=lambda e: e.kind.startswith("result-")):
         _refuse_escape(life, escape, module)
@@ -170,8 +172,10 @@ def _refuse_place(module: Module, life: Lifetime) -> None:
         places = [statements.index(statement) for statement in closes.straight]
         if places and places[-1] - places[0] != len(places) - 1:
             raise Refusal(f"`{name}` is closed in several places: close it once, in a `finally`")
-        after = [r for r in life.trace.reads if r.id == name and removed and r.lineno > removed[-1].lineno]
-        if closes.straight and after:
+        after = [
+            r for r in life.trace.reads if closes.straight and r.id == name and r.lineno > closes.straight[-1].lineno
+        ]
+        if after:
             raise Refusal(f"`{name}` is used again on line {after[0].lineno}, after it was closed")
     for statement in closes.forgotten:
         if statement not in statements:
