@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' >&2
 	@touch $@
 
-diff: $(STAMP)  ## Show what loopmend would change (REPO=path, default: the example service)
+diff: $(STAMP)  ## What loopmend would change, unsafe fixes marked as such (REPO=path, default: the example service)
 	@cd "$(REPO)" && "$(CURDIR)/$(BIN)/loopmend" diff --no-cache --unsafe-fixes $(ARGS) || test $$? -eq 1
 
 test: $(STAMP)  ## Run all tests (ARGS="-k name" for some)
@@ -54,14 +54,7 @@ bench: $(STAMP)  ## CPU time beside ruff's: TREES="path ..." (see scripts/bench.
 	@$(BIN)/python scripts/bench.py $(TREES)
 
 setup-servers:  ## Install redis-server and postgresql for the tests that want them (Debian, root)
-	@if command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then \
-		echo "redis-server and postgresql are there"; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d.loopmend && chmod +x /usr/sbin/policy-rc.d.loopmend; \
-		test -e /usr/sbin/policy-rc.d || { mv /usr/sbin/policy-rc.d.loopmend /usr/sbin/policy-rc.d; ours=1; }; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server postgresql; status=$$?; \
-		rm -f /usr/sbin/policy-rc.d.loopmend; test -z "$$ours" || rm -f /usr/sbin/policy-rc.d; exit $$status; \
-	else echo "needs root and apt-get: install redis-server and postgresql yourself" >&2; exit 1; fi
+	@scripts/setup-servers
 
 clean:  ## Remove the virtual environment and all caches
 	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
