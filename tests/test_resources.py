@@ -46,7 +46,7 @@ def test_every_constructor_has_its_needles() -> None:
         assert (package, tail + b"(") in needles
 
 
-@pytest.mark.parametrize("resource", set(resources.load().by_name.values()), ids=lambda r: r.qualname)
+@pytest.mark.parametrize("resource", dict.fromkeys(resources.load().by_name.values()), ids=lambda r: r.qualname)
 def test_nothing_that_only_looks_like_a_close_counts_as_one(resource: resources.Resource) -> None:
     assert not resource.closers & set(resource.not_close)
     assert resource.close == "" or resource.close in resource.closers

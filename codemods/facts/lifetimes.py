@@ -8,6 +8,7 @@ from enum import Enum
 
 from codemods.catalog.resources import Catalog
 from codemods.facts.closes import Closes, classify
+from codemods.facts.flow import falls_through
 from codemods.facts.module import Block, Module
 from codemods.facts.resources import Creation, creations
 from codemods.facts.traces import Escape, Trace
@@ -31,7 +32,7 @@ class Lifetime:
     trace: Trace = field(default_factory=Trace)
     closes: Closes = field(default_factory=Closes)
     block: Block | None = None
-    """Where the binding stands."""
+    """Where the binding stands; a ``try`` around nothing else whose handlers all leave counts for it."""
     last: int = -1
     """Index in the block of the last statement that needs the resource."""
     outside: ast.Name | None = None
@@ -51,7 +52,7 @@ def _lifetime(module: Module, tracer: Tracer, creation: Creation) -> Lifetime:
     binding = creation.binding
     if binding is None:
         return Lifetime(creation, End.NEVER)
-    block = module.block(binding)
+    block = _home(module, module.block(binding))
     trace = tracer.trace(creation.resource, creation.name, binding, creation.function, creation.companions)
     closes = classify(module, trace, creation, block.statements)
     life = Lifetime(creation, _end(module, creation, trace, closes, block), trace, closes, block)
@@ -62,6 +63,16 @@ def _lifetime(module: Module, tracer: Tracer, creation: Creation) -> Lifetime:
     if module.is_declared(creation.name, creation.function):
         trace.escapes.append(Escape("stored", binding, f"the global `{creation.name}`"))
     return life
+
+
+def _home(module: Module, block: Block) -> Block:
+    """The block to live in: behind ``try: x = await connect()`` when every handler leaves."""
+    attempt = block.owner
+    if not isinstance(attempt, ast.Try) or block.field != "body" or attempt.orelse or attempt.finalbody:
+        return block
+    if block.index != len(block.statements) - 1 or any(falls_through(module, h.body) for h in attempt.handlers):
+        return block
+    return module.block(attempt)
 
 
 def _end(module: Module, creation: Creation, trace: Trace, closes: Closes, block: Block) -> End:

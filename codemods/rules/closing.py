@@ -35,11 +35,16 @@ def close_it(module: Module, life: Lifetime) -> Rewrite:
     removed = [*life.closes.straight, *life.closes.leaving, *life.closes.forgotten]
     statements = block.statements
     last = module.span(statements[life.last])
-    guards = resource.context == "none" or any(_is_special(module, life, call) for call in life.trace.closes)
+    attempted = statements[block.index] is not creation.binding
+    guards = (
+        attempted or resource.context == "none" or any(_is_special(module, life, call) for call in life.trace.closes)
+    )
     moved = life.closes.straight if guards else []
     operations: list[Operation] = [
         RemoveStatement(module.span(statement), keep_comments=statement not in moved) for statement in removed
     ]
+    if guards and not resource.close:
+        raise Refusal(f"`{creation.name}` has no close, and is made in a `try`: use `async with` inside it")
     if guards:
         first = _first_guarded(module, life)
         cleanup = _own_cleanup(module, life) or resource.cleanup(creation.name)
