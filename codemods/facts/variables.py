@@ -18,6 +18,7 @@ class Variables:
     def __init__(self, module: Module) -> None:
         self._module = module
         self._uses: dict[str, dict[ScopeNode, list[ast.Name]]] = {}
+        self._binders: dict[ast.Name, ScopeNode] = {}
 
     def uses(self, name: str) -> dict[ScopeNode, list[ast.Name]]:
         """The Name nodes spelled ``name``, in source order, by the scope that binds them.
@@ -30,15 +31,14 @@ class Variables:
             binders = self._binding_scopes(name, nodes)
             known = self._uses[name] = {}
             for node in nodes:
-                known.setdefault(self._resolve(node, name, binders), []).append(node)
+                scope = self._binders[node] = self._resolve(node, name, binders)
+                known.setdefault(scope, []).append(node)
         return known
 
     def binder(self, node: ast.Name) -> ScopeNode:
         """The scope whose variable ``node`` is; the module for globals and builtins."""
-        for scope, nodes in self.uses(node.id).items():
-            if any(other is node for other in nodes):
-                return scope
-        return self._module.tree
+        self.uses(node.id)
+        return self._binders[node]
 
     def _binding_scopes(self, name: str, nodes: list[ast.Name]) -> set[ScopeNode]:
         scopes = {self._module.scope(node) for node in nodes if not isinstance(node.ctx, ast.Load)}

@@ -216,12 +216,14 @@ def _cancelling(module: Module, one: Life) -> list[str]:
 
 
 def _loop_name(module: Module, one: Life) -> str:
-    """A name for one of ``tasks`` that nothing in the function uses."""
-    taken = {node.id for node in _names(one.holder.scope)} | set(module.imports.names)
+    """A name for one of ``tasks`` that is free in the function, or was used to fill the list only."""
+    filling = {node for index in range(one.first, one.begin) for node in _names(one.block[index])}
+    outside = {node.id for node in _names(one.holder.scope) if node not in filling} | set(module.imports.names)
+    inside = {node.id for node in filling} - {node.id for node in filling if isinstance(node.ctx, ast.Store)}
     plural = one.holder.code
     singular = plural[:-1] if plural.endswith("s") and not plural.endswith("ss") else "task"
-    candidates = [singular, "task", "pending", *(f"{singular}_{number}" for number in range(2, 100))]
-    return next(name for name in candidates if name not in taken and name.isidentifier())
+    candidates = [singular, "task", "pending", *(f"task_{number}" for number in range(2, 100))]
+    return next(name for name in candidates if name not in outside | inside and name.isidentifier())
 
 
 def _ends_early(module: Module, lives: list[Life]) -> bool:

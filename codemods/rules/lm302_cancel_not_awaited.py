@@ -15,9 +15,9 @@ from codemods.model import Finding, Related, Rewrite, Safety, Severity
 from codemods.rewriting.operations import InsertAfter
 from codemods.rules.base import Needles, Rule
 from codemods.rules.task_endings import cancels_at_end
-from codemods.rules.task_waiting import NO_GATHER, gather_at, may_reach, never_ends
+from codemods.rules.task_waiting import NO_GATHER, Reach, gather_at, never_ends, reach
 
-_ENDS = ("stop", "close", "shut", "disconnect", "terminate", "dispose", "clean", "teardown", "tear_down", "exit", "del")
+_ENDS = ("stop", "close", "shut", "disconnect", "terminate", "dispose", "clean", "teardown", "tear_down", "exit")
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,9 @@ class CancelNotAwaited(Rule):
         In a plain `def`, which cannot wait. In a method that the task itself may call, because a task
         cannot wait for itself. When the task catches its own cancellation and goes on. When the file
         imports neither asyncio nor `gather`. Tasks that are returned, stored elsewhere, given to
-        other code, looked at after the cancel or started again at once are none of this rule's
-        business, and neither are timer handles and futures.
+        other code, looked at after the cancel, given time by an `await asyncio.sleep(...)` right behind it
+        or started again at once are none of this rule's business, and neither are timer handles and
+        futures.
 
     Safety
         Safe for local tasks, and for attributes when the coroutine of the task provably never comes
@@ -94,7 +95,7 @@ class CancelNotAwaited(Rule):
             else:
                 groups.append([cancel])
         for group in groups:
-            if finding := self._judge(module, group):
+            if not _naps_behind(module, group[-1].statement) and (finding := self._judge(module, group)):
                 yield finding
 
     def _judge(self, module: Module, group: list[_Cancel]) -> Finding | None:
@@ -138,11 +139,13 @@ def _rewrite(module: Module, group: list[_Cancel], function: ast.AsyncFunctionDe
     why_unsafe = ""
     for cancel in group:
         if isinstance(cancel.holder.scope, ast.ClassDef):
-            reached = [may_reach(module, call, cancel.holder.scope, function) for call in cancel.holder.starts]
-            if function in reached:
+            reached = {reach(module, call, cancel.holder.scope, function) for call in cancel.holder.starts}
+            if Reach.IS in reached:
                 return f"the task runs `{function.name}` itself, and a task cannot wait for its own end"
-            if any(reached):
-                why_unsafe = f"if the task comes to call `{function.name}`, it waits for itself and raises"
+            if Reach.MAYBE in reached:
+                why_unsafe = (
+                    f"if the task comes to call `{function.name}`, it waits for itself, which raises RecursionError"
+                )
         elif (loop := _loop_around(module, last)) and not any(loop in module.ancestors(call) for call in starts):
             why_unsafe = "the loop around it goes on only when the task has ended"
     wait = gather.waiting_for(cancel.argument for cancel in group)
@@ -215,6 +218,15 @@ def _adjacent(module: Module, one: ast.stmt, other: ast.stmt) -> bool:
     """Whether ``other`` is the statement behind ``one``."""
     block = module.block(one)
     return block.statements[block.index + 1 : block.index + 2] == [other]
+
+
+def _naps_behind(module: Module, statement: ast.stmt) -> bool:
+    """Whether ``await asyncio.sleep(...)`` follows: somebody gives the task the time to end."""
+    block = module.block(statement)
+    match block.statements[block.index + 1 : block.index + 2]:
+        case [ast.Expr(value=ast.Await(value=ast.Call(func=function)))]:
+            return module.qualname(function) == "asyncio.sleep"
+    return False
 
 
 def _ends_something(name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from enum import Enum, auto
 from typing import NamedTuple
 
 from codemods.facts.flow import LOOPS, TRIES, falls_through
@@ -125,37 +126,49 @@ def awaits(module: Module, statements: Iterable[ast.stmt], *, naps: bool = True)
     return False
 
 
-def may_reach(module: Module, call: ast.Call, cls: ast.ClassDef, target: FunctionNode) -> FunctionNode | None:
-    """A function from which the task that ``call`` starts may come to call the method ``target``.
+class Reach(Enum):
+    """Whether a task comes to call the method that waits for it."""
 
-    None only when the coroutine is a method, and neither it nor a method that it calls mentions
-    ``target``, hands out ``self`` or its methods, or calls something that the class does not define.
+    NEVER = auto()
+    MAYBE = auto()
+    IS = auto()
+    """The method is what the task runs."""
+
+
+def reach(module: Module, call: ast.Call, cls: ast.ClassDef, target: FunctionNode) -> Reach:
+    """Whether the task that ``call`` starts may come to call the method ``target`` of ``cls``.
+
+    NEVER is a proof: neither its coroutine nor a method that this one calls mentions a
+    ``target``, hands out ``self``, or calls something on ``self`` that the class does not define.
     """
     first = started_function(module, call)
-    if first is None or module.enclosing_class(first) is not cls:
-        made = call.args[0]
-        knows_self = any(isinstance(node, ast.Name) and node.id == "self" for node in ast.walk(made))
-        return (first or target) if knows_self or first is None else None
+    made = call.args[0]
+    is_method = first is not None and module.enclosing_class(first) is cls
+    if not is_method and any(isinstance(node, ast.Name) and node.id == "self" for node in ast.walk(made)):
+        return Reach.MAYBE
+    if first is None:
+        imported = isinstance(made, ast.Call) and module.qualname(made.func) is not None
+        return Reach.NEVER if imported else Reach.MAYBE
+    if first is target:
+        return Reach.IS
     pending, seen = [first], {first}
     while pending:
-        function = pending.pop()
-        if function is target:
-            return target
-        for node in ast.walk(function):
+        for node in ast.walk(pending.pop()):
             if isinstance(node, ast.Attribute) and node.attr == target.name:
-                return first
-            if not (isinstance(node, ast.Name) and node.id == "self"):
-                continue
-            attribute = module.parent(node)
-            if not is_self_attribute(attribute):
-                return first  # self itself is handed on
-            assert isinstance(attribute, ast.Attribute)
-            method = module.method(cls, attribute.attr)
-            used = module.parent(attribute)
-            called = isinstance(used, ast.Call) and used.func is attribute
-            if method is None and called:
-                return first
-            if method is not None and method not in seen:
-                seen.add(method)
-                pending.append(method)
-    return None
+                return Reach.MAYBE
+            if isinstance(node, ast.Name) and node.id == "self":
+                attribute = module.parent(node)
+                if not isinstance(attribute, ast.Attribute):
+                    return Reach.MAYBE  # self itself is handed on
+                method = module.method(cls, attribute.attr)
+                if method is None and _is_called(module, attribute):
+                    return Reach.MAYBE
+                if method is not None and method not in seen:
+                    seen.add(method)
+                    pending.append(method)
+    return Reach.NEVER
+
+
+def _is_called(module: Module, function: ast.expr) -> bool:
+    call = module.parent(function)
+    return isinstance(call, ast.Call) and call.func is function
