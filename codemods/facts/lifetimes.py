@@ -29,10 +29,10 @@ class Lifetime:
 
     creation: Creation
     end: End
-    trace: Trace = field(default_factory=Trace)
+    trace: Trace
+    block: Block
+    """Where the binding, or the statement without one, stands; a ``try`` around nothing else whose handlers all leave counts for it."""
     closes: Closes = field(default_factory=Closes)
-    block: Block | None = None
-    """Where the binding stands; a ``try`` around nothing else whose handlers all leave counts for it."""
     last: int = -1
     """Index in the block of the last statement that needs the resource."""
     outside: ast.Name | None = None
@@ -51,11 +51,15 @@ def lifetimes(module: Module, catalog: Catalog) -> list[Lifetime]:
 def _lifetime(module: Module, tracer: Tracer, creation: Creation) -> Lifetime:
     binding = creation.binding
     if binding is None:
-        return Lifetime(creation, End.NEVER)
+        trace = tracer.trace_value(creation.resource, creation.value, creation.function)
+        block = module.block(module.statement(creation.call))
+        last, outside = _extent(module, trace.reads, block)
+        end = End.CLOSED if trace.closes or trace.managed else End.NEVER
+        return Lifetime(creation, end, trace, block, last=last, outside=outside)
     block = _home(module, module.block(binding))
     trace = tracer.trace(creation.resource, creation.name, binding, creation.function, creation.companions)
     closes = classify(module, trace, creation, block.statements)
-    life = Lifetime(creation, _end(module, creation, trace, closes, block), trace, closes, block)
+    life = Lifetime(creation, _end(module, creation, trace, closes, block), trace, block, closes)
     needed = trace.reads if life.end is End.HAPPY else [*trace.reads, *trace.peeks]
     life.last, life.outside = _extent(module, needed, block)
     if life.end is End.HAPPY and closes.straight:
@@ -120,13 +124,11 @@ def _extent(module: Module, reads: list[ast.Name], block: Block) -> tuple[int, a
 
 def _widen(life: Lifetime, others: list[Lifetime]) -> None:
     """Let a life end no earlier than those that begin while it lasts: they will be nested."""
-    if life.block is None:
-        return
     grown = True
     while grown:
         grown = False
         for other in others:
-            if other.block is None or other.block.statements is not life.block.statements or other.end is End.CLOSED:
+            if other.block.statements is not life.block.statements or other.end is End.CLOSED:
                 continue
             if life.block.index < other.block.index <= life.last:
                 end = max([other.last, *(life.block.statements.index(s) for s in other.closes.straight)])

@@ -46,6 +46,12 @@ class Tracer:
             follower.add(companion, State.LIVE, binding)
         return follower.run()
 
+    def trace_value(self, resource: Resource, value: ast.expr, scope: ScopeNode) -> Trace:
+        """Follow the resource that ``value`` gives where it is used on the spot, without a name."""
+        follower = Follower(self, resource, scope)
+        follower.birth = self.module.statement(value)
+        return follower.run(value)
+
     def callee(self, resource: Resource, function: FunctionNode, parameter: str) -> Trace:
         """What ``function`` does with the resource that it gets as ``parameter``."""
         key = (function, parameter)
@@ -82,8 +88,10 @@ class Follower:
             self.names[name] = _Name(state, binding, is_task, self._here)
             self._todo.append((name, is_parameter))
 
-    def run(self) -> Trace:
-        """Follow every name until no new one turns up."""
+    def run(self, value: ast.expr | None = None) -> Trace:
+        """Follow ``value``, where there is one, and every name until no new one turns up."""
+        if value is not None and not self._is_ending(value):
+            self._climb(value, State.SELF)
         while self._todo:
             name, is_parameter = self._todo.pop()
             held = self.names[name]
@@ -127,7 +135,7 @@ class Follower:
             above = self.module.parent(top)
         return ".".join(parts), top
 
-    def _is_ending(self, load: ast.Name) -> bool:
+    def _is_ending(self, load: ast.expr) -> bool:
         """Note a call that closes the object, or one that is given the means to."""
         path, top = self._path(load)
         above = self.module.parent(top)

@@ -31,7 +31,6 @@ def close_it(module: Module, life: Lifetime) -> Rewrite:
     _refuse(module, life)
     creation, resource, block = life.creation, life.creation.resource, life.block
     assert creation.binding is not None
-    assert block is not None
     removed = [*life.closes.straight, *life.closes.leaving, *life.closes.forgotten]
     statements = block.statements
     last = module.span(statements[life.last])
@@ -145,7 +144,6 @@ def _refuse_escape(life: Lifetime, escape: Escape, module: Module) -> None:
 
 def _closed_outside(module: Module, life: Lifetime) -> ast.stmt | None:
     """A close that does not stand in the block that the resource is made in, nor deeper."""
-    assert life.block is not None
     for statement in life.closes.odd:
         if not any(above in life.block.statements for above in [statement, *module.ancestors(statement)]):
             return statement
@@ -170,7 +168,6 @@ def _refuse_place(module: Module, life: Lifetime) -> None:
     """Raise Refusal when the statements do not lend themselves to a block of their own."""
     creation, block, closes = life.creation, life.block, life.closes
     assert creation.binding is not None
-    assert block is not None
     name, statements = creation.name, block.statements
     removed = [*closes.straight, *closes.leaving, *closes.forgotten]
     if life.end is End.HAPPY:
@@ -196,7 +193,6 @@ def _refuse_place(module: Module, life: Lifetime) -> None:
 
 def _first_guarded(module: Module, life: Lifetime) -> int:
     """Index of the first statement for the ``try``: behind the creation, or behind the start."""
-    assert life.block is not None
     index = life.block.index
     if life.creation.resource.start:
         start = module.statement(life.trace.starts[0])
@@ -216,7 +212,6 @@ def _own_cleanup(module: Module, life: Lifetime) -> str:
     if not life.closes.straight:
         return ""
     first, last = life.closes.straight[0], life.closes.straight[-1]
-    assert life.block is not None
     above = life.block.statements[life.block.statements.index(first) - 1]
     lines = module.source.lines[above.end_lineno or above.lineno : last.end_lineno]
     return "\n".join(line.strip("\r\n")[first.col_offset :] for line in lines if line.strip())
@@ -232,7 +227,6 @@ def _is_special(module: Module, life: Lifetime, call: ast.Call) -> bool:
 def _can_join(module: Module, life: Lifetime) -> bool:
     """Whether the resource fits behind the items of the ``async with`` whose block it opens."""
     block, creation = life.block, life.creation
-    assert block is not None
     assert creation.binding is not None
     owner = block.owner
     if not isinstance(owner, ast.AsyncWith) or block.index != 0:
@@ -256,7 +250,6 @@ def _why_unsafe(module: Module, life: Lifetime) -> str:
     if life.end is End.NEVER and life.trace.strangers:
         function = module.code(life.trace.strangers[0].func)
         return f"`{function}` gets `{creation.name}` and may keep it or close it"
-    assert life.block is not None
     inside = life.block.statements[life.block.index : life.last + 1]
     if any(
         isinstance(node, ast.Yield) and module.function(node) is creation.function

@@ -11,6 +11,7 @@ from codemods.facts.module import Module
 from codemods.model import Finding, Severity
 from codemods.rules.base import Needles, Rule
 from codemods.rules.closing import Refusal, close_it
+from codemods.rules.inline import open_inline
 
 
 class UnclosedResource(Rule):
@@ -32,7 +33,8 @@ class UnclosedResource(Rule):
     What it changes
     ---------------
     The statements from the creation to the last one that needs the object, or a response,
-    cursor or task that lives off it, move into `async with X() as x:`. Where there is no
+    cursor or task that lives off it, move into `async with X() as x:`; an object that is used
+    on the spot (`await X().get()`) gets a name on the way. Where there is no
     context manager, or entering it does more than that, they move into a `try` whose
     `finally` closes the object.
 
@@ -70,9 +72,8 @@ class UnclosedResource(Rule):
             try:
                 if not module.in_coroutine(creation.call):
                     _refuse_sync(module, life)
-                elif creation.binding is None:
-                    raise Refusal("it has no name to close it by: open it with `async with`, and use it inside")
-                yield self.finding(module, place, message, severity, rewrite=close_it(module, life))
+                mend = close_it if creation.binding is not None else open_inline
+                yield self.finding(module, place, message, severity, rewrite=mend(module, life))
             except Refusal as refusal:
                 worst = min(severity, refusal.severity, key=lambda s: s.rank)
                 if worst is Severity.INFO:
