@@ -162,3 +162,22 @@ def test_ctrl_c_is_one_line(project: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 130
     assert done.stderr.strip() == "interrupted: every file is either as it was or completely rewritten"
+
+
+def test_ctrl_c_with_several_processes_ends_them_all(project: Path) -> None:
+    for number in range(60):
+        (project / f"a{number}.py").write_text("import asyncio\nasyncio.run(a())\nasyncio.run(b())\n")
+    code = (
+        "import os, signal, time; from codemods.cli import main; from codemods.engine import examine\n"
+        "parent = os.getpid()\n"
+        "def slow(self, source):\n"
+        "    if source.path == 'a0.py':\n"
+        "        os.kill(parent, signal.SIGINT)\n"
+        "    time.sleep(0.05)\n"
+        "    return examine.Examined(source.path)\n"
+        "examine.Examiner.__call__ = slow\n"
+        "raise SystemExit(main.run(['apply', '--jobs', '2']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
