@@ -31,7 +31,10 @@ class Lifetime:
     end: End
     trace: Trace
     block: Block
-    """Where the binding, or the statement without one, stands; a ``try`` around nothing else whose handlers all leave counts for it."""
+    """Where the binding stands, or the statement that uses the resource on the spot.
+
+    A ``try`` around nothing but the binding, whose handlers all leave, counts as the binding.
+    """
     closes: Closes = field(default_factory=Closes)
     last: int = -1
     """Index in the block of the last statement that needs the resource."""
