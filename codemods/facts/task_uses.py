@@ -49,6 +49,8 @@ class Holder:
     """The statements that assign to it as a whole."""
     known: bool = True
     """Whether it never holds anything but these tasks (and None)."""
+    origin: ast.Name | None = None
+    """For the ``pending`` of ``done, pending = await asyncio.wait(...)``: where it is bound."""
 
     def used(self, *kinds: Use) -> list[ast.expr]:
         """The places where it is used in one of these ways."""

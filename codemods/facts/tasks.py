@@ -29,12 +29,16 @@ class Tasks:
         self._started = set(self.started)
         for call in self.started:
             self._hold(call, call)
+        handed = [pair for call in module.calls("asyncio.wait") if (pair := self._hold_pending(call))]
         self.locals = [h for h in self._holders.values() if not isinstance(h.scope, ast.ClassDef)]
         for holder in self._holders.values():
             if isinstance(holder.scope, ast.ClassDef):
                 self._read_attribute(holder)
             else:
                 self._read_local(holder)
+        for pending, holders in handed:
+            # Who waits for the tasks by their other names waits for these too.
+            pending.uses += [pair for h in holders for pair in h.uses if pair[0] in {Use.SETTLE, Use.KEEP}]
 
     def holder(self, node: ast.expr) -> Holder | None:
         """The holder that ``task`` or ``self._task`` names, whatever else it may hold."""
@@ -134,6 +138,30 @@ class Tasks:
                 if isinstance(name.ctx, ast.Load):
                     self._hold(name, call)
 
+    def _hold_pending(self, call: ast.Call) -> tuple[Holder, list[Holder]] | None:
+        """The holder ``pending`` of ``done, pending = await asyncio.wait(...)``, and those of its tasks.
+
+        None unless all the tasks that the call waits for are known.
+        """
+        awaited = self._module.parent(call)
+        match self._module.parent(awaited) if awaited else None:
+            case ast.Assign(targets=[ast.Tuple(elts=[_, ast.Name() as name])]):
+                key = self._key(name)
+            case _:
+                return None
+        waited = call.args[0] if call.args else name
+        literal = isinstance(waited, ast.List | ast.Set | ast.Tuple)
+        items = waited.elts if isinstance(waited, ast.List | ast.Set | ast.Tuple) else [waited]
+        holders = [holder for item in items if (holder := self.holder(item)) and holder.many is not literal]
+        direct = [item for item in items if item in self._started]
+        scope, code = key
+        if scope is None or key in self._holders or len(holders) + len(direct) < len(items):
+            return None
+        starts = [start for holder in holders for start in holder.starts]
+        starts += [item for item in direct if isinstance(item, ast.Call)]
+        pending = self._holders[key] = Holder(code, True, scope, starts, origin=name)
+        return pending, holders
+
     def _key(self, node: ast.expr) -> _Key:
         if isinstance(node, ast.Name):
             scope = self._variables.binder(node)
@@ -168,6 +196,8 @@ class Tasks:
 
     def _read_store(self, holder: Holder, node: ast.expr) -> None:
         parent = self._module.parent(node)
+        if node is holder.origin:
+            return
         if isinstance(parent, ast.Delete):
             holder.uses.append((Use.TEST, node))
             return

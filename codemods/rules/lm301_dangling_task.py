@@ -106,7 +106,7 @@ class DanglingTask(Rule):
 
 def _dangles(holder: Holder) -> bool:
     """Whether a local task is started and at most cancelled."""
-    if not holder.known or not isinstance(holder.scope, ast.AsyncFunctionDef):
+    if not holder.known or holder.origin or not isinstance(holder.scope, ast.AsyncFunctionDef):
         return False
     return {use for use, _ in holder.uses} <= {Use.START, Use.CANCEL}
 

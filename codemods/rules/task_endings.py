@@ -57,7 +57,7 @@ def cancels_at_end(module: Module, holder: Holder) -> tuple[ast.stmt, ...]:
 
     Empty when the task is cancelled elsewhere too or has no life of its own: then LM302 mends each.
     """
-    if not holder.known or holder.used(Use.KEEP, Use.SETTLE, Use.WATCH, Use.TEST):
+    if not holder.known or holder.origin or holder.used(Use.KEEP, Use.SETTLE, Use.WATCH, Use.TEST):
         return ()
     found = life(module, holder)
     if isinstance(found, str) or len(found.cancels) != len(holder.used(Use.CANCEL)):
