@@ -9,6 +9,7 @@ from enum import Enum
 from codemods.catalog.resources import Catalog
 from codemods.facts.closes import Closes, classify
 from codemods.facts.flow import falls_through
+from codemods.facts.handing import tail
 from codemods.facts.module import Block, Module
 from codemods.facts.resources import Creation, creations
 from codemods.facts.traces import Escape, Trace
@@ -33,7 +34,7 @@ class Lifetime:
     block: Block
     """Where the binding stands, or the statement that uses the resource on the spot.
 
-    A ``try`` around nothing but the binding, whose handlers all leave, counts as the binding.
+    A ``with`` or ``try`` that ends with the binding may count as the binding (see ``_home``).
     """
     closes: Closes = field(default_factory=Closes)
     last: int = -1
@@ -73,13 +74,22 @@ def _lifetime(module: Module, tracer: Tracer, creation: Creation) -> Lifetime:
 
 
 def _home(module: Module, block: Block) -> Block:
-    """The block to live in: behind ``try: x = await connect()`` when every handler leaves."""
-    attempt = block.owner
-    if not isinstance(attempt, ast.Try) or block.field != "body" or attempt.orelse or attempt.finalbody:
+    """The block to live in: the one around a ``with`` or ``try`` that ends with the creation.
+
+    ``async with timeout(2): x = await connect()`` and, where every handler leaves,
+    ``try: x = await connect()`` are followed by what uses the object.
+    """
+    owner = block.owner
+    if block.field != "body" or block.index != len(block.statements) - 1:
         return block
-    if block.index != len(block.statements) - 1 or any(falls_through(module, h.body) for h in attempt.handlers):
-        return block
-    return module.block(attempt)
+    if isinstance(owner, ast.Try):
+        passes = owner.orelse or owner.finalbody or any(falls_through(module, h.body) for h in owner.handlers)
+        return block if passes else _home(module, module.block(owner))
+    if isinstance(owner, ast.With | ast.AsyncWith):
+        calls = [item.context_expr for item in owner.items if isinstance(item.context_expr, ast.Call)]
+        suppresses = any(tail(call) in ("suppress", "raises", "assertRaises") for call in calls)
+        return block if suppresses else _home(module, module.block(owner))
+    return block
 
 
 def _end(module: Module, creation: Creation, trace: Trace, closes: Closes, block: Block) -> End:

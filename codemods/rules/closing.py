@@ -43,7 +43,7 @@ def close_it(module: Module, life: Lifetime) -> Rewrite:
         RemoveStatement(module.span(statement), keep_comments=statement not in moved) for statement in removed
     ]
     if guards and not resource.close:
-        raise Refusal(f"`{creation.name}` has no close, and is made in a `try`: use `async with` inside it")
+        raise Refusal(f"`{creation.name}` has no close, and is made in a block of its own: use `async with` there")
     if guards:
         first = _first_guarded(module, life)
         cleanup = _own_cleanup(module, life) or resource.cleanup(creation.name)
@@ -80,8 +80,6 @@ def _refuse(module: Module, life: Lifetime) -> None:
         raise Refusal(
             f"`{name}` goes on working without being named: close it in a `finally`, where the program is done with it"
         )
-    if life.end is End.HAPPY and life.closes.odd:
-        raise Refusal(_odd(module, life))
     outside = life.outside or (_closed_outside(module, life) if life.end is End.HAPPY else None)
     if outside is not None:
         where = f"on line {outside.lineno}"

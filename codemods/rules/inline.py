@@ -59,7 +59,10 @@ def _free_name(module: Module, life: Lifetime) -> str:
     """``session`` or ``client``, with the package in front where the name is taken."""
     resource = life.creation.resource
     name = "session" if resource.qualname.endswith("Session") else "client"
-    taken = module.all_identifiers()
+    nodes = list(ast.walk(life.creation.function))
+    taken = {node.id for node in nodes if isinstance(node, ast.Name)} | {
+        node.arg for node in nodes if isinstance(node, ast.arg)
+    }
     if name in taken:
         name = f"{resource.package}_{name}"
     if name in taken:
