@@ -31,11 +31,9 @@ class Tasks:
             self._hold(call, call)
         handed = [pair for call in module.calls("asyncio.wait") if (pair := self._hold_pending(call))]
         self.locals = [h for h in self._holders.values() if not isinstance(h.scope, ast.ClassDef)]
-        for holder in self._holders.values():
-            if isinstance(holder.scope, ast.ClassDef):
-                self._read_attribute(holder)
-            else:
-                self._read_local(holder)
+        self._unread = {key for key, holder in self._holders.items() if isinstance(holder.scope, ast.ClassDef)}
+        for holder in self.locals:
+            self._read_local(holder)
         for pending, holders in handed:
             # Who waits for the tasks by their other names waits for these too.
             pending.uses += [pair for h in holders for pair in h.uses if pair[0] in {Use.SETTLE, Use.KEEP}]
@@ -51,14 +49,19 @@ class Tasks:
         """
         if not isinstance(call.func, ast.Attribute) or not self._reader.is_statement(call):
             return None
-        receiver = call.func.value
-        loop = self._reader.loop_around(receiver) if isinstance(receiver, ast.Name) else None
-        if loop is None:
-            holder = self.holder(receiver)
-            return (holder, None) if holder and holder.known and not holder.many else None
-        over = loop if isinstance(loop, ast.For) else loop.generators[0]  # type: ignore[attr-defined]
-        holder = self.holder(collection(over.iter))
-        return (holder, over) if holder and holder.known and holder.many else None
+        receiver, over = call.func.value, None
+        around = self._reader.loop_around(receiver) if isinstance(receiver, ast.Name) else None
+        if around is not None:
+            over = around if isinstance(around, ast.For) else around.generators[0]  # type: ignore[attr-defined]
+            receiver = collection(over.iter)
+        key = self._key(receiver)
+        holder = self._holders.get(key)
+        if holder is not None and key in self._unread:
+            self._unread.remove(key)
+            self._read_attribute(holder)
+        if holder is None or not holder.known or holder.many is (over is None):
+            return None
+        return holder, over
 
     def is_loop(self, node: ast.expr, depth: int = 3) -> bool:
         """Whether an expression is known to be an asyncio event loop."""
@@ -152,9 +155,10 @@ class Tasks:
         waited = call.args[0] if call.args else name
         literal = isinstance(waited, ast.List | ast.Set | ast.Tuple)
         items = waited.elts if isinstance(waited, ast.List | ast.Set | ast.Tuple) else [waited]
-        holders = [holder for item in items if (holder := self.holder(item)) and holder.many is not literal]
-        direct = [item for item in items if item in self._started]
         scope, code = key
+        known = [holder for item in items if (holder := self.holder(item)) and holder.many is not literal]
+        holders = [holder for holder in known if holder.scope is scope]
+        direct = [item for item in items if item in self._started]
         if scope is None or key in self._holders or len(holders) + len(direct) < len(items):
             return None
         starts = [start for holder in holders for start in holder.starts]

@@ -15,7 +15,7 @@ from codemods.model import Finding, Related, Rewrite, Safety, Severity
 from codemods.rewriting.operations import InsertAfter
 from codemods.rules.base import Needles, Rule
 from codemods.rules.task_endings import cancels_at_end
-from codemods.rules.task_waiting import NO_GATHER, Reach, gather_at, never_ends, reach
+from codemods.rules.task_waiting import NO_GATHER, Reach, gather_at, never_ends, reach, started_function
 
 _ENDS = ("stop", "close", "shut", "disconnect", "terminate", "dispose", "clean", "teardown", "tear_down", "exit")
 
@@ -182,7 +182,7 @@ def _cancels(module: Module, tasks: Tasks) -> Iterator[_Cancel]:
 def _waited_for(module: Module, cancel: _Cancel) -> bool:
     """Whether somebody waits for the task, may do so, or has no reason to."""
     holder = cancel.holder
-    if holder.used(Use.SETTLE, Use.KEEP):
+    if holder.used(Use.SETTLE, Use.KEEP) or _hears_of_the_end(module, cancel):
         return True
     if isinstance(holder.scope, ast.ClassDef):
         if holder.used(Use.WATCH):
@@ -194,6 +194,23 @@ def _waited_for(module: Module, cancel: _Cancel) -> bool:
     if loop and any(loop in module.ancestors(node) for node in holder.used(Use.WATCH)):
         return True
     return any(_comes_later(module, cancel, node) for node in holder.used(Use.WATCH, Use.TEST, Use.START))
+
+
+def _hears_of_the_end(module: Module, cancel: _Cancel) -> bool:
+    """Whether the function waits for an event behind the cancel that the task sets: ``exited.wait()``."""
+    function, line = module.function(cancel.call), cancel.statement.end_lineno or 0
+    waited = {
+        module.code(call.func.value)
+        for call in module.calls_ending("wait")
+        if call.lineno > line and isinstance(call.func, ast.Attribute) and module.function(call) is function
+    }
+    bodies = [started_function(module, call) for call in cancel.holder.starts] if waited else []
+    return any(
+        isinstance(node, ast.Attribute) and node.attr in {"set", "set_result"} and module.code(node.value) in waited
+        for body in bodies
+        if body is not None
+        for node in ast.walk(body)
+    )
 
 
 def _comes_later(module: Module, cancel: _Cancel, node: ast.expr) -> bool:
