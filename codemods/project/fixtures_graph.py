@@ -238,16 +238,10 @@ class Suite:
             bases = bases_of(syntax, cls)
             if not self.config.collects_class(cls.name) or is_unittest([cls, *bases]):
                 continue
-            seen: set[str] = set()
-            for owner in [cls, *bases]:
-                for node in owner.body:
-                    if (
-                        isinstance(node, FUNCTIONS)
-                        and self.config.collects_function(node.name)
-                        and node.name not in seen
-                    ):
-                        seen.add(node.name)
-                        yield syntax.test(node, cls, bases)
+            methods = {n.name: n for c in reversed([cls, *bases]) for n in c.body if isinstance(n, FUNCTIONS)}
+            for name, node in methods.items():
+                if self.config.collects_function(name):
+                    yield syntax.test(node, cls, bases)
 
 
 def bases_of(syntax: Syntax, cls: ast.ClassDef) -> list[ast.ClassDef]:
@@ -265,8 +259,11 @@ def bases_of(syntax: Syntax, cls: ast.ClassDef) -> list[ast.ClassDef]:
 
 def is_unittest(lineage: list[ast.ClassDef]) -> bool:
     """Whether a class is a ``unittest.TestCase``: that has a loop of its own, or none."""
-    names = [b.attr if isinstance(b, ast.Attribute) else b.id for c in lineage for b in c.bases if hasattr(b, "ctx")]  # type: ignore[attr-defined]
-    return any(name.endswith("TestCase") for name in names)
+    for base in (base for cls in lineage for base in cls.bases):
+        name = base.attr if isinstance(base, ast.Attribute) else base.id if isinstance(base, ast.Name) else ""
+        if name.endswith("TestCase"):
+            return True
+    return False
 
 
 def find_suites(project: Project) -> list[Suite]:
