@@ -40,8 +40,10 @@ class Module:
     and UndecodableError.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, target: tuple[int, int] = (3, 11)) -> None:
         self.source = source
+        self.target = target
+        """The oldest Python that the code has to run on."""
         self.path = source.path
         self.text = source.text
         self.tree = ast.parse(source.data, filename=source.path)

@@ -138,12 +138,12 @@ class BlockEditor:
         self._put(start, end, [_with_leading(definition, above), _with_leading(call, gap)])
 
     def hoist(self, definition: Statement, before: Statement) -> None:
-        """Put a definition in front of the statement ``before`` of this (top level) block."""
+        """Put a definition that comes out of an inner block in front of the statement ``before``."""
         index = self._index(before)
         follower = self.statements[index]
-        blanks, comments = _split_leading(follower)
-        self.statements[index] = _with_leading(follower, [_BLANK, _BLANK, *comments])
-        self.statements.insert(index, _with_leading(definition, [_BLANK, _BLANK]))
+        gap = [_BLANK] * (2 if self._top else 1)
+        self.statements[index] = _with_leading(follower, [*gap, *_split_leading(follower)[1]])
+        self.statements.insert(index, _with_leading(definition, gap if index or self._top else []))
         self._keys.insert(index, None)
 
 

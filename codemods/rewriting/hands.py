@@ -100,7 +100,8 @@ class Hands(cst.CSTTransformer):
     ) -> cst.IndentedBlock | cst.Module:
         operations = [op for statement in original.body for op in self._blocks.get(statement, ())]
         is_top = isinstance(original, cst.Module)
-        if not operations and not (is_top and self._hoisted):
+        arriving = [(new, before) for new, before in self._hoisted if before in original.body]
+        if not operations and not arriving:
             return updated
         editor = BlockEditor(original.body, updated.body, updated.footer, top=is_top)
         for operation in sorted(operations, key=_order):
@@ -110,9 +111,8 @@ class Hands(cst.CSTTransformer):
                 assert isinstance(operation, ExtractCoroutine) and operation.before is not None
                 self._hoisted.append((hoist.definition, self._locate.statement(operation.before)))
             self._pending -= 1
-        if is_top:
-            for definition, before in self._hoisted:
-                editor.hoist(definition, before)
+        for definition, before in arriving:
+            editor.hoist(definition, before)
         return updated.with_changes(body=editor.statements, footer=editor.footer)
 
     def _join(self, original: cst.With, updated: cst.With) -> cst.With:

@@ -35,9 +35,9 @@ def lower(rewrite: Rewrite, path: str, read: Read) -> tuple[Edit, ...]:
         python = [op for op in operations if type(op).__module__ == "codemods.rewriting.operations"]
         for operation in operations:
             if operation not in python:
-                from codemods.project import config_edit  # tomlkit and configupdater, only where a config changes
+                from codemods.project.config_edit import lower as lower_config  # tomlkit and configupdater, only where a config changes
 
-                edits.extend(config_edit.lower(operation, source))
+                edits.extend(lower_config(operation, source))
         if python:
             edits.extend(lower_python(source, python))
     return tuple(edits)

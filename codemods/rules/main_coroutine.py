@@ -1,0 +1,266 @@
+"""When several runs can become one main coroutine, and what it looks like."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+from codemods.facts import flow
+from codemods.facts.module import FUNCTIONS, Module
+from codemods.facts.runs import Group
+from codemods.model import Operation
+from codemods.rewriting.operations import AwaitArgument, ExtractCoroutine
+
+_NAMES = ("main", "run_all", "async_main", "main_async", "amain")
+_HARMLESS = {
+    "print",
+    "len",
+    "str",
+    "repr",
+    "int",
+    "float",
+    "bool",
+    "sorted",
+    "list",
+    "tuple",
+    "set",
+    "dict",
+    "sum",
+    "min",
+    "max",
+    "round",
+    "type",
+}
+_MOST_RESULTS = 3
+
+
+@dataclass(frozen=True)
+class Range:
+    """The statements of one block that a rewrite takes together."""
+
+    statements: list[ast.stmt]
+    """The whole block."""
+    start: int
+    end: int
+
+    @property
+    def inside(self) -> list[ast.stmt]:
+        return self.statements[self.start : self.end]
+
+
+def common_range(module: Module, group: Group) -> Range:
+    """The smallest run of statements in one block that holds all runs, and the loops that repeat them."""
+    tops: list[ast.AST] = []
+    for run in group.runs:
+        top: ast.AST = run.statement
+        for above in module.ancestors(run.call):
+            if above is group.scope:
+                break
+            if isinstance(above, flow.LOOPS) and run.loop is not None and module.scope(above) is group.scope:
+                top = above
+        tops.append(top)
+    chains = [[top, *module.ancestors(top)] for top in tops]
+    for candidate in chains[0]:
+        if not isinstance(candidate, ast.stmt) or candidate is group.scope:
+            continue
+        block = module.block(candidate)
+        places = []
+        for chain in chains:
+            inside = [index for index, statement in enumerate(block.statements) if statement in chain]
+            places += inside[:1] or [-1]
+        if -1 not in places:
+            return Range(block.statements, min(places), max(places) + 1)
+    raise ValueError("the runs of a group stand in one scope")
+
+
+def merge(module: Module, group: Group, where: Range) -> tuple[Operation, ...] | None:
+    """The operations that put the runs into one main coroutine; None when that is not the right form."""
+    inside = where.inside
+    if len(group.runs) < 2 or not all(_is_plain(module, group, statement) for statement in inside):
+        return None
+    if any(run.loop is not None for run in group.runs) or not all(module.stands_alone(s) for s in inside):
+        return None
+    if any(isinstance(statement, ast.Return) for statement in inside[:-1]) or isinstance(group.scope, ast.ClassDef):
+        return None
+    results = _results(module, group, where)
+    hoist = _definition_place(module, group, inside[0])
+    if results is None or hoist is None:
+        return None
+    name = free_name(module, _NAMES)
+    call = _call(module, group, name)
+    last = inside[-1]
+    returns_last = len(results) == 1 and isinstance(last, ast.Assign | ast.AnnAssign) and _targets(last) == results
+    if isinstance(last, ast.Return):
+        call = f"return {call}"
+    elif results:
+        call = f"{', '.join(results)} = {call}"
+    extract = ExtractCoroutine(
+        first=module.span(inside[0]),
+        last=module.span(last),
+        name=name,
+        call=call,
+        returns="" if returns_last or isinstance(last, ast.Return) else ", ".join(results),
+        return_last=returns_last,
+        before=None if hoist is inside[0] else module.span(hoist),
+    )
+    return (*(AwaitArgument(at=module.span(run.call)) for run in group.runs), extract)
+
+
+def free_name(module: Module, names: tuple[str, ...]) -> str:
+    """The first of ``names`` that occurs nowhere in the module; the last one numbered if all do."""
+    taken = module.all_identifiers()
+    for name in names:
+        if name not in taken:
+            return name
+    number = 2
+    while f"{names[-1]}_{number}" in taken:
+        number += 1
+    return f"{names[-1]}_{number}"
+
+
+def _is_plain(module: Module, group: Group, statement: ast.stmt) -> bool:
+    """Whether a statement does the same in a coroutine: runs, results, and what cannot block."""
+    match statement:
+        case ast.Expr(value=value) | ast.Return(value=ast.expr() as value):
+            return _is_plain_value(module, group, value)
+        case ast.Assign(targets=[ast.Name() | ast.Tuple() as target], value=value):
+            return _only_names(target) and _is_plain_value(module, group, value)
+        case ast.AnnAssign(target=ast.Name(), value=ast.expr() as value):
+            return _is_plain_value(module, group, value)
+        case ast.Assert(test=value, msg=None):
+            return _is_plain_value(module, group, value)
+    return False
+
+
+def _only_names(target: ast.expr) -> bool:
+    return isinstance(target, ast.Name) or (
+        isinstance(target, ast.Tuple) and all(isinstance(element, ast.Name) for element in target.elts)
+    )
+
+
+def _is_plain_value(module: Module, group: Group, value: ast.expr) -> bool:
+    calls = {run.call: run for run in group.runs}
+    stack: list[ast.AST] = [value]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.Call):
+            if node in calls:
+                if not reads_well(module, node) or any(k.arg != "debug" for k in node.keywords):
+                    return False
+                coroutine = calls[node].coroutine
+                stack += _parts(coroutine) if isinstance(coroutine, ast.Call) else [coroutine]
+                continue
+            if not _is_harmless(module, node):
+                return False
+        elif isinstance(
+            node, ast.Lambda | ast.GeneratorExp | ast.ListComp | ast.SetComp | ast.DictComp | ast.NamedExpr
+        ):
+            return False
+        elif isinstance(node, ast.Yield | ast.YieldFrom | ast.Await):
+            return False
+        stack.extend(ast.iter_child_nodes(node))
+    return True
+
+
+def _parts(call: ast.Call) -> list[ast.AST]:
+    """Everything of the coroutine's call that is evaluated before it: receiver and arguments."""
+    return [call.func, *call.args, *call.keywords]
+
+
+def _is_harmless(module: Module, call: ast.Call) -> bool:
+    """A call that neither blocks nor starts a loop: printing, a pure builtin, a method of a literal."""
+    if isinstance(call.func, ast.Name):
+        return call.func.id in _HARMLESS and module.definition(call.func.id, call) is None
+    return isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Constant | ast.JoinedStr)
+
+
+def reads_well(module: Module, call: ast.Call) -> bool:
+    """Whether the place of a call is known exactly: before 3.12 that can be wrong inside an f-string."""
+    code = module.code(call)
+    return code.startswith(module.code(call.func)) and code.endswith(")") and module.code(call.func).endswith("run")
+
+
+def _results(module: Module, group: Group, where: Range) -> list[str] | None:
+    """The names bound by the statements that are needed behind them; None when a local will not do."""
+    bound: list[str] = []
+    for statement in where.inside:
+        for name in _targets(statement):
+            if name not in bound:
+                bound.append(name)
+    own = set(where.inside)
+    needed: list[str] = []
+    top = isinstance(group.scope, ast.Module)
+    for name in bound:
+        if module.is_declared(name, group.scope) or (top and module.declarations(name)):
+            return None
+        loads = [
+            n for n in module.names(name) if not isinstance(n.ctx, ast.Store) and group.scope in module.ancestors(n)
+        ]
+        outside = [n for n in loads if not own & set(module.ancestors(n))]
+        if any(module.scope(n) is not group.scope for n in loads):
+            return None  # a function reads it: as a local of the coroutine it would be out of sight
+        if _read_before_bound(module, name, where):
+            return None
+        if outside or (top and not under_main_guard(module, where.inside[0])):
+            needed.append(name)
+    return needed if len(needed) <= _MOST_RESULTS else None
+
+
+def _read_before_bound(module: Module, name: str, where: Range) -> bool:
+    for statement in where.inside:
+        value = getattr(statement, "value", None) or getattr(statement, "test", None)
+        if value is not None and any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(value)):
+            return True
+        if name in _targets(statement):
+            return False
+    return False
+
+
+def _targets(statement: ast.stmt) -> list[str]:
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return [n.id for t in targets if t is not None for n in ast.walk(t) if isinstance(n, ast.Name)]
+
+
+def under_main_guard(module: Module, node: ast.AST) -> bool:
+    """Whether ``node`` runs only when the file is the program."""
+    return main_guard(module, node) is not None
+
+
+def main_guard(module: Module, node: ast.AST) -> ast.If | None:
+    """The ``if __name__ == "__main__":`` around ``node``."""
+    for above in [node, *module.ancestors(node)]:
+        if isinstance(above, ast.If) and isinstance(above.test, ast.Compare):
+            names = [above.test.left, *above.test.comparators]
+            if any(isinstance(n, ast.Name) and n.id == "__name__" for n in names):
+                return above
+    return None
+
+
+def _definition_place(module: Module, group: Group, first: ast.stmt) -> ast.stmt | None:
+    """The statement that the definition goes in front of; None where there is no natural place."""
+    if isinstance(group.scope, ast.Module):
+        guard = main_guard(module, first)
+        if guard is not None and module.block(guard).owner is module.tree:
+            return guard
+    top: ast.stmt = first
+    while True:
+        owner = module.block(top).owner
+        if owner is group.scope:
+            return top
+        if isinstance(owner, ast.ExceptHandler | ast.match_case):
+            above = module.parent(owner)
+            assert isinstance(above, ast.stmt)
+            top = above
+        elif isinstance(owner, flow.LOOPS) or isinstance(owner, FUNCTIONS):
+            return None
+        else:
+            assert isinstance(owner, ast.stmt)
+            top = owner
+
+
+def _call(module: Module, group: Group, name: str) -> str:
+    first = group.runs[0].call
+    keywords = "".join(
+        f", {module.code(k.value) if k.arg is None else f'{k.arg}={module.code(k.value)}'}" for k in first.keywords
+    )
+    return f"{module.code(first.func)}({name}(){keywords})"
