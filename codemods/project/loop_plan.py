@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from codemods.project.crossing import crossing
 from codemods.project.fixtures_graph import FIXTURE_OPTION, TEST_OPTION, Group, Loops, Suite, widest
 from codemods.project.pytest_asyncio_version import TEST_LOOP_SCOPE
-from codemods.project.pytest_syntax import Fixture, Mark, Test, carries_something
+from codemods.project.pytest_syntax import Fixture, Mark, Test
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Plan:
 
 def is_broken(group: Group, loops: Loops) -> bool:
     """Whether something of the group meets another loop than its own, or outlives its loop."""
-    return bool(group.too_narrow(loops)) or any(carries_something(f) for _, f in group.apart(loops))
+    return bool(group.too_narrow(loops)) or any(crossing(f) for _, f in group.apart(loops))
 
 
 def broken_groups(suite: Suite) -> list[Group]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from codemods.facts.module import FUNCTIONS, FunctionNode, Module, walk_scope
+from codemods.facts.module import FUNCTIONS, FunctionNode, Module
 
 ASYNCIO_MARK = "pytest.mark.asyncio"
 ASYNCIO_FIXTURE = "pytest_asyncio.fixture"
@@ -206,67 +206,6 @@ class Syntax:
                 names = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "argnames")]
                 given.update(n.strip() for value in names for text in _strings(value) for n in text.split(","))
         return given, asked
-
-
-def carries_something(fixture: Fixture) -> bool:
-    """Whether what the fixture opens can reach a test: a value, or a name outside of it.
-
-    A fixture that yields nothing (or a constant) and fills no global runs on its loop and is
-    gone: nothing of it can meet another loop.
-    """
-    if fixture.node.returns is not None and _is_plain_type(fixture.node.returns):
-        return _stores_outside(fixture)
-    for node in _own_nodes(fixture.node):
-        if isinstance(node, ast.Yield | ast.Return) and node.value is not None and not _is_plain(node.value):
-            return True
-    return _stores_outside(fixture)
-
-
-_PLAIN = frozenset({"None", "str", "int", "bool", "float", "bytes"})
-_WRAPPERS = frozenset({"AsyncGenerator", "AsyncIterator", "AsyncIterable"})
-
-
-def _is_plain_type(annotation: ast.expr) -> bool:
-    """Whether an annotation names a value that no loop owns: ``str``, ``AsyncIterator[None]``."""
-    if isinstance(annotation, ast.Constant):
-        return annotation.value is None or annotation.value in _PLAIN
-    if isinstance(annotation, ast.Subscript):
-        wrapper = annotation.value.attr if isinstance(annotation.value, ast.Attribute) else annotation.value
-        if (wrapper.id if isinstance(wrapper, ast.Name) else wrapper) not in _WRAPPERS:
-            return False
-        inner = annotation.slice
-        return _is_plain_type(inner.elts[0] if isinstance(inner, ast.Tuple) and inner.elts else inner)
-    return isinstance(annotation, ast.Name) and annotation.id in _PLAIN
-
-
-def _is_plain(value: ast.expr) -> bool:
-    if isinstance(value, ast.Tuple | ast.List | ast.Set):
-        return all(_is_plain(element) for element in value.elts)
-    if isinstance(value, ast.Dict):
-        return all(_is_plain(element) for element in value.values)
-    return isinstance(value, ast.Constant | ast.JoinedStr | ast.Compare)
-
-
-def _stores_outside(fixture: Fixture) -> bool:
-    """Whether the body binds a global, or an attribute of something it was given or imports."""
-    nodes = list(_own_nodes(fixture.node))
-    local = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    for node in nodes:
-        if isinstance(node, ast.Global | ast.Nonlocal):
-            return True
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            base: ast.expr = node
-            while isinstance(base, ast.Attribute):
-                base = base.value
-            if not (isinstance(base, ast.Name) and base.id in local):
-                return True
-    return False
-
-
-def _own_nodes(function: FunctionNode) -> Iterator[ast.AST]:
-    for statement in function.body:
-        if not isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
-            yield from walk_scope(statement)
 
 
 def _parameters(node: FunctionNode, is_method: bool) -> list[str]:

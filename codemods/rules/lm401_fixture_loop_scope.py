@@ -8,7 +8,7 @@ from codemods.model import Finding, Related, Severity
 from codemods.project.pytest_syntax import Fixture
 from codemods.project.tree import Project
 from codemods.rules.base import Needles, ProjectRule
-from codemods.rules.loop_scopes import Case, find_cases, loop_name
+from codemods.rules.loop_scopes import Case, find_cases, loop_name, severity, symptom
 
 
 class FixtureLoopScope(ProjectRule):
@@ -85,7 +85,7 @@ class FixtureLoopScope(ProjectRule):
             fixture.module,
             fixture.node,
             _outlives(case, fixture) if narrow else _crosses(case, fixture),
-            Severity.ERROR if narrow else Severity.WARNING,
+            Severity.ERROR if narrow else severity([fixture]),
             rewrite=case.rewrite,
             refusal=case.refusal,
             related=tuple(related),
@@ -105,6 +105,5 @@ def _crosses(case: Case, fixture: Fixture) -> str:
     loops = case.suite.loops
     return (
         f"the {fixture.scope}-scoped fixture {fixture.name} runs on {loop_name(loops.of_fixture(fixture))}, "
-        f"{test.node.name} on {loop_name(loops.of_test(test))}: awaiting there what the fixture opened "
-        "raises 'attached to a different loop'"
+        f"{test.node.name} on {loop_name(loops.of_test(test))}: {symptom(fixture)}"
     )

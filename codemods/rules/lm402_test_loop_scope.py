@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from codemods.model import Finding, Related, Severity
+from codemods.model import Finding, Related
+from codemods.project.crossing import crossing
 from codemods.project.tree import Project
 from codemods.rules.base import Needles, ProjectRule
-from codemods.rules.loop_scopes import Case, find_cases, loop_name
+from codemods.rules.loop_scopes import Case, find_cases, loop_name, severity, symptom
 
 
 class TestLoopScope(ProjectRule):
@@ -17,7 +18,7 @@ class TestLoopScope(ProjectRule):
     -------------
     Suites that are mended by half: the fixtures name their loop, with `loop_scope=` or with
     `asyncio_default_fixture_loop_scope`, and the tests that use them do not. There is one
-    finding for all tests that share fixtures, at the first of them.
+    finding for all tests that the same change mends, at the first of them.
 
     Why it breaks
     -------------
@@ -65,15 +66,18 @@ class TestLoopScope(ProjectRule):
         return b"pytest" in data or path.endswith("conftest.py") or b"async def test" in data
 
     def find_in(self, project: Project) -> Iterator[Finding]:
-        """One finding for each group of tests whose fixtures name their loop."""
+        """One finding for all tests of a suite that share the way out, or the reason for none."""
+        cases: dict[tuple[object, ...], list[Case]] = {}
         for case in find_cases(project):
             if not case.undeclared():
-                yield self._at(case)
+                cases.setdefault((case.suite.config.path, case.rewrite, case.refusal), []).append(case)
+        for same in cases.values():
+            yield self._at(same)
 
-    def _at(self, case: Case) -> Finding:
-        pairs = case.apart()
-        test, fixture = min(pairs, key=lambda pair: (pair[0].module.path, pair[0].node.lineno))
-        loops = case.suite.loops
+    def _at(self, cases: list[Case]) -> Finding:
+        pairs = [pair for case in cases for pair in case.apart()]
+        test, fixture = min(pairs, key=lambda pair: (pair[0].module.path, pair[0].node.lineno, -crossing(pair[1])))
+        loops = cases[0].suite.loops
         others = len({test.node for test, _ in pairs}) - 1
         more = f" (and {others} more)" if others else ""
         related = Related(fixture.module.path, fixture.module.span(fixture.node), f"{fixture.name} is opened here")
@@ -81,10 +85,9 @@ class TestLoopScope(ProjectRule):
             test.module,
             test.node,
             f"{test.node.name}{more} runs on {loop_name(loops.of_test(test))}, its fixture {fixture.name} on "
-            f"{loop_name(loops.of_fixture(fixture))}: awaiting in the test what the fixture opened "
-            "raises 'attached to a different loop'",
-            Severity.WARNING,
-            rewrite=case.rewrite,
-            refusal=case.refusal,
+            f"{loop_name(loops.of_fixture(fixture))}: {symptom(fixture)}",
+            severity(fixture for _, fixture in pairs),
+            rewrite=cases[0].rewrite,
+            refusal=cases[0].refusal,
             related=(related,),
         )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from codemods.facts.module import Module
-from codemods.model import Operation, Rewrite, Safety
+from codemods.model import Operation, Rewrite, Safety, Severity
 from codemods.project.config_edit import SetPytestOptions
+from codemods.project.crossing import Crossing, crossing
 from codemods.project.fixtures_graph import FIXTURE_OPTION, SCOPES, Group, Suite, find_suites, is_unittest
 from codemods.project.loop_plan import Plan, broken_groups, make_plan, target
 from codemods.project.pytest_asyncio_version import LOOP_SCOPE, NO_EVENT_LOOP, TEST_LOOP_SCOPE
-from codemods.project.pytest_syntax import Fixture, Mark, Test, carries_something
+from codemods.project.pytest_syntax import Fixture, Mark, Test
 from codemods.project.tree import Project
 from codemods.rewriting.operations import AddKeyword, InsertAfter, ReplaceExpression
 
@@ -49,14 +50,14 @@ class Case:
         for test, fixture in self.group.apart(loops):
             said = fixture.loop_scope or loops.fixture_option
             wider = SCOPES.index(loops.of_fixture(fixture)) > SCOPES.index(loops.of_test(test))
-            if carries_something(fixture) and not (said and wider) and fixture not in found:
+            if crossing(fixture) and not (said and wider) and fixture not in found:
                 found.append(fixture)
         return found
 
     def apart(self, fixture: Fixture | None = None) -> list[tuple[Test, Fixture]]:
         """The pairs on two loops between which something passes, of one fixture or of all."""
         pairs = self.group.apart(self.suite.loops)
-        return [(t, f) for t, f in pairs if carries_something(f) and fixture in (None, f)]
+        return [(t, f) for t, f in pairs if crossing(f) and fixture in (None, f)]
 
 
 def find_cases(project: Project) -> Iterator[Case]:
@@ -77,6 +78,21 @@ def find_cases(project: Project) -> Iterator[Case]:
             why = _why_unsafe(suite, group, plan)
             safety = Safety.UNSAFE if why else Safety.SAFE
             yield Case(suite, group, plan.scope, Rewrite(_title(plan), safety, tuple(operations), why), "")
+
+
+def severity(fixtures: Iterable[Fixture]) -> Severity:
+    """How much it matters that these fixtures meet another loop."""
+    surest = max(crossing(fixture) for fixture in fixtures)
+    return {Crossing.BOUND: Severity.ERROR, Crossing.SOMETHING: Severity.WARNING}.get(surest, Severity.INFO)
+
+
+def symptom(fixture: Fixture) -> str:
+    """What happens when a test awaits what the fixture hands on, on another loop."""
+    if crossing(fixture) is Crossing.BOUND:
+        return "what the fixture opened raises 'attached to a different loop' when the test awaits it"
+    if crossing(fixture) is Crossing.SOMETHING:
+        return "whatever of it belongs to the fixture's loop raises 'attached to a different loop' in the test"
+    return "connections that the application opened for the fixture raise 'attached to a different loop' in the test"
 
 
 def loop_name(scope: str) -> str:
