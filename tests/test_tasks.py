@@ -39,7 +39,7 @@ def uses(body: str, name: str = "task") -> set[Use]:
         "import asyncio\nx = asyncio.get_running_loop().create_task(w())",
         "import asyncio\nasync def f():\n    loop = asyncio.get_event_loop()\n    x = loop.create_task(w())",
         "import asyncio\nloop = asyncio.new_event_loop()\nasync def f():\n    x = loop.create_task(w())",
-        "import asyncio\nclass A:\n    def __init__(self, loop=None):\n        self.loop = loop or asyncio.get_event_loop()"
+        "import asyncio\nclass A:\n    def __init__(self, loop):\n        self.loop = loop or asyncio.get_event_loop()"
         "\n    def go(self):\n        x = self.loop.create_task(w())",
     ],
 )

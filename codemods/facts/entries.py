@@ -24,13 +24,16 @@ def entry_coroutines(module: Module) -> dict[ast.AsyncFunctionDef, str]:
     pending = [(made, runner) for made, runner in _run(module) if _called(module, made, index)]
     runs = Counter(_called(module, made, index) for made, _ in pending)
     entries: dict[ast.AsyncFunctionDef, str] = {}
+    calls: dict[str, Counter[ast.AsyncFunctionDef | None]] = {}
     while pending:
         made, runner = pending.pop()
         function = _called(module, made, index)
         if function is None or function in entries:
             continue
-        calls = [c for c in module.calls_ending(function.name) if _called(module, c, index) is function]
-        if len(calls) > runs[function]:
+        name = function.name
+        if name not in calls:
+            calls[name] = Counter(_called(module, call, index) for call in module.calls_ending(name))
+        if calls[name][function] > runs[function]:
             continue
         entries[function] = runner
         last = function.body[-1]

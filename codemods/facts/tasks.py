@@ -24,6 +24,7 @@ class Tasks:
         self._module = module
         self._variables = Variables(module)
         self._holders: dict[_Key, Holder] = {}
+        self._loads: dict[tuple[str, bool], list[tuple[Use, ast.expr]]] = {}
         self._reader = Reader(module, self._variables, self._is_task)
         self.started = [call for call in self._candidates() if self._starts_task(call)]
         self._started = set(self.started)
@@ -191,12 +192,19 @@ class Tasks:
             holder.known = False
 
     def _read_attribute(self, holder: Holder) -> None:
-        for node in self._variables.attributes(holder.code.removeprefix("self.")):
-            if isinstance(node.ctx, ast.Load):
-                # Objects are used from outside too: every attribute of that name counts.
-                holder.uses.extend((use, node) for use in self._reader.classify(node, many=holder.many))
-            elif self._key(node) == (holder.scope, holder.code):
-                self._read_store(holder, node)
+        # Objects are used from outside too: every attribute of that name counts.
+        attribute = (holder.code.removeprefix("self."), holder.many)
+        if attribute not in self._loads:
+            nodes = self._variables.attributes(attribute[0])
+            self._loads[attribute] = [
+                (use, node)
+                for node in nodes
+                if isinstance(node.ctx, ast.Load)
+                for use in self._reader.classify(node, many=holder.many)
+            ]
+        holder.uses.extend(self._loads[attribute])
+        for node in self._variables.stores(holder.scope, attribute[0]):
+            self._read_store(holder, node)
 
     def _read_store(self, holder: Holder, node: ast.expr) -> None:
         parent = self._module.parent(node)

@@ -66,17 +66,23 @@ class Variables:
         """Every ``anything.attr`` of the module."""
         return self._attributes.get(attr, [])
 
+    @cached_property
+    def _stores(self) -> dict[tuple[ast.AST | None, str], list[ast.Attribute]]:
+        found: dict[tuple[ast.AST | None, str], list[ast.Attribute]] = defaultdict(list)
+        for nodes in self._attributes.values():
+            for node in nodes:
+                if not isinstance(node.ctx, ast.Load) and is_self_attribute(node):
+                    found[self._module.enclosing_class(node), node.attr].append(node)
+        return found
+
+    def stores(self, cls: ast.AST | None, attr: str) -> list[ast.Attribute]:
+        """Where ``cls`` assigns or deletes ``self.attr``."""
+        return self._stores.get((cls, attr), [])
+
     def attribute_values(self, node: ast.Attribute) -> list[ast.expr]:
         """What the class around ``node`` assigns to the attribute of ``self`` that ``node`` is."""
-        here = self._module.enclosing_class(node)
-        values: list[ast.expr] = []
-        for other in self.attributes(node.attr):
-            parent = self._module.parent(other)
-            if not is_self_attribute(other) or self._module.enclosing_class(other) is not here:
-                continue
-            if isinstance(parent, BINDERS) and parent.value is not None and parent.value is not other:
-                values.append(parent.value)
-        return values
+        parents = [self._module.parent(n) for n in self.stores(self._module.enclosing_class(node), node.attr)]
+        return [parent.value for parent in parents if isinstance(parent, BINDERS) and parent.value is not None]
 
 
 def is_self_attribute(node: ast.AST | None) -> bool:
