@@ -124,6 +124,7 @@ def test_closed_on_the_happy_path(body: str) -> None:
         "s = aiohttp.ClientSession()\nawait s.get(url)",
         "s = aiohttp.ClientSession()\ns.get(url).close()",
         "s = aiohttp.ClientSession()\nawait s.get(url)\ns.close()",
+        "s = aiohttp.ClientSession()\ntry:\n    await s.get(url)\nexcept OSError:\n    await s.close()\n    raise",
     ],
 )
 def test_never_closed(body: str) -> None:

@@ -17,13 +17,14 @@ class Closes:
     """The calls that close one resource, sorted by how they are reached."""
 
     in_finally: bool = False
-    in_handler: bool = False
     straight: list[ast.stmt] = field(default_factory=list)
     """Statements of the resource's own block, in order; ``if x: await x.close()`` counts as one."""
     leaving: list[ast.stmt] = field(default_factory=list)
     """Statements right before a ``return``, ``raise``, ``break`` or ``continue`` deeper inside."""
     odd: list[ast.stmt] = field(default_factory=list)
     """Conditional closes, guarded ones, and those that are part of a larger statement."""
+    handled: list[ast.stmt] = field(default_factory=list)
+    """Statements in an exception handler."""
     forgotten: list[ast.stmt] = field(default_factory=list)
     """Statements that call a coroutine ``close()`` and do not await it."""
 
@@ -46,16 +47,19 @@ def classify(module: Module, trace: Trace, creation: Creation, block: list[ast.s
             found.forgotten.append(unit)
         elif unit in block:
             found.straight.append(unit)
+        elif where == "handler":
+            found.handled.append(unit)
         elif _leaves_next(module, unit, ends):
             found.leaving.append(unit)
-        elif where != "handler":
+        else:
             found.odd.append(unit)
-        found.in_handler = found.in_handler or where == "handler"
     for wait in waits:
         if not isinstance(wait, ast.Expr) and _where(module, wait, function) != "finally":
             found.odd.append(wait)
         elif wait in block:
             found.straight.append(wait)
+        elif _where(module, wait, function) == "handler":
+            found.handled.append(wait)
         elif _leaves_next(module, wait, ends):
             found.leaving.append(wait)
     found.straight.sort(key=lambda statement: statement.lineno)

@@ -102,7 +102,7 @@ def _end(module: Module, creation: Creation, trace: Trace, closes: Closes, block
         return End.CLOSED if trace.closes else End.NEVER
     happy = closes.straight or closes.leaving or closes.odd
     leaves = any(escape.kind in ("returned", "yielded", "stored", "kept") for escape in trace.escapes)
-    if closes.in_handler and (happy or leaves):
+    if closes.handled and (happy or leaves):
         return End.CLOSED
     if not happy:
         return End.NEVER

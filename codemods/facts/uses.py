@@ -15,6 +15,7 @@ from codemods.facts import vocabulary as words
 from codemods.facts.handing import handed, makes_task
 from codemods.facts.module import FUNCTIONS, FunctionNode, Module, ScopeNode
 from codemods.facts.reaching import reads_of
+from codemods.facts.results import AWAITED, result_of
 from codemods.facts.traces import Escape, State, Trace
 
 
@@ -201,7 +202,7 @@ class Follower:
                     current = top
             elif isinstance(parent, ast.Await):
                 self._note_awaited()
-                state = _AWAITED[state]
+                state = AWAITED[state]
                 current = parent
             elif isinstance(parent, ast.Call | ast.keyword):
                 call = parent if isinstance(parent, ast.Call) else self.module.parent(parent)
@@ -235,26 +236,10 @@ class Follower:
 
     def _called(self, call: ast.Call, path: str, state: State) -> State:
         """What a method call on the value gives."""
-        method = path.rpartition(".")[2]
         if state is State.SELF and path in self.resource.start:
             self.trace.starts.append(call)
             return State.PLAIN
-        awaited = isinstance(self.module.parent(call), ast.Await)
-        streams = any(
-            k.arg == "stream" and not (isinstance(k.value, ast.Constant) and not k.value.value) for k in call.keywords
-        )
-        live = (
-            streams or bool(words.LIVE_METHOD.search(method)) or (state is State.SELF and method in self.resource.live)
-        )
-        if not method:
-            return State.LIVE
-        if method in words.STATE_ATTRIBUTES:
-            return State.PLAIN
-        if live:
-            return (
-                State.PENDING_LIVE if awaited or (state is State.SELF and method in self.resource.live) else State.LIVE
-            )
-        return State.PENDING
+        return result_of(self.resource, call, path, state, isinstance(self.module.parent(call), ast.Await))
 
     # -- where the climb ends ---------------------------------------------------------------
 
@@ -306,12 +291,3 @@ class Follower:
     def escape(self, kind: str, node: ast.AST, state: State, into: str = "") -> None:
         """Note that the value gets away."""
         self.trace.escapes.append(Escape(kind if state is State.SELF else f"result-{kind}", node, into))
-
-
-_AWAITED = {
-    State.SELF: State.PLAIN,
-    State.LIVE: State.LIVE,
-    State.PENDING: State.PLAIN,
-    State.PENDING_LIVE: State.LIVE,
-    State.PLAIN: State.PLAIN,
-}

@@ -31,7 +31,7 @@ def close_it(module: Module, life: Lifetime) -> Rewrite:
     _refuse(module, life)
     creation, resource, block = life.creation, life.creation.resource, life.block
     assert creation.binding is not None
-    removed = [*life.closes.straight, *life.closes.leaving, *life.closes.forgotten]
+    removed = _removed(life)
     statements = block.statements
     last = module.span(statements[life.last])
     attempted = statements[block.index] is not creation.binding
@@ -167,7 +167,7 @@ def _refuse_place(module: Module, life: Lifetime) -> None:
     creation, block, closes = life.creation, life.block, life.closes
     assert creation.binding is not None
     name, statements = creation.name, block.statements
-    removed = [*closes.straight, *closes.leaving, *closes.forgotten]
+    removed = _removed(life)
     if life.end is End.HAPPY:
         places = [statements.index(statement) for statement in closes.straight]
         if places and places[-1] - places[0] != len(places) - 1:
@@ -187,6 +187,11 @@ def _refuse_place(module: Module, life: Lifetime) -> None:
         module.stands_alone(s) for s in [creation.binding, *removed, *statements[block.index + 1 : life.last + 1]]
     ):
         raise Refusal("several statements stand on one line: put each on a line of its own first")
+
+
+def _removed(life: Lifetime) -> list[ast.stmt]:
+    closes = life.closes
+    return [*closes.straight, *closes.leaving, *closes.handled, *closes.forgotten]
 
 
 def _first_guarded(module: Module, life: Lifetime) -> int:
