@@ -112,7 +112,7 @@ def _table(document: TOMLDocument, keys: tuple[str, ...]) -> Table | None:
 def _in_ini(text: str, operation: SetPytestOptions, section_name: str) -> str:
     from configupdater import ConfigUpdater
 
-    spaced = re.search(r"^[^\s#;\[=:][^=:\n]*[^\s=:]=\S", text, re.MULTILINE) is None
+    spaced = re.search(r"^[^\s#;\[=:](?:[^=:\n]*[^\s=:])?=\S", text, re.MULTILINE) is None
     updater = ConfigUpdater(space_around_delimiters=spaced)
     updater.read_string(text)
     if not updater.has_section(section_name):
