@@ -63,7 +63,14 @@ def cancels_at_end(module: Module, holder: Holder) -> tuple[ast.stmt, ...]:
     if isinstance(found, str) or len(found.cancels) != len(holder.used(Use.CANCEL)):
         return ()
     rest = [s for s in found.block[found.begin :] if s not in found.cancels]
-    return found.cancels if awaits(module, rest) and all(module.stands_alone(s) for s in found.cancels) else ()
+    can_move = all(module.stands_alone(s) and not _has_comment(module, found.block, s) for s in found.cancels)
+    return found.cancels if can_move and awaits(module, rest) else ()
+
+
+def _has_comment(module: Module, block: list[ast.stmt], statement: ast.stmt) -> bool:
+    """Whether a comment belongs to a statement: it would not know where to go when this one moves."""
+    above = block[block.index(statement) - 1].end_lineno or 0
+    return any("#" in line for line in module.source.lines[above : statement.end_lineno])
 
 
 def _branch(module: Module, holder: Holder, owner: ast.AST) -> str:
