@@ -130,11 +130,14 @@ def _may_outlive(holder: Holder) -> str:
 def _message(holders: Sequence[Holder], runner: str, closed: str = "") -> str:
     names = " and ".join(f"`{holder.code}`" for holder in holders)
     several = len(holders) > 1 or holders[0].many
-    tasks = f"{names} may still be running" if several else f"{names} is still running"
-    when = f"when `{_function_name(holders[0])}` ends" + (f" and `{closed}` is closed" if closed else "")
+    be, them = ("are", "them") if several else ("is", "it")
+    name = _function_name(holders[0])
+    if all(holder.used(Use.CANCEL) for holder in holders):
+        return f"{names} {be} cancelled in the last lines of `{name}`: an exception skips that, and nobody waits for {them}"
+    when = f"when `{name}` ends" + (f" and `{closed}` is closed" if closed else "")
     if runner.endswith("run_until_complete"):
-        return f"{tasks} {when}: closing the loop then destroys it pending"
-    return f"{tasks} {when}: `{runner}` cancels it only behind that, without a word"
+        return f"{names} {be} still running {when}: closing the loop then destroys {them} pending"
+    return f"{names} {be} still running {when}: `{runner}` cancels {them} only after that, silently"
 
 
 def _closed_before(module: Module, lives: list[Life]) -> str:

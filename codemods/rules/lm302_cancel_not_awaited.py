@@ -102,9 +102,10 @@ class CancelNotAwaited(Rule):
         call = group[0].call
         function = module.function(call)
         names = " and ".join(f"`{cancel.holder.code}`" for cancel in group)
+        several = len(group) > 1 or group[0].holder.many
         message = (
-            f"{names} {'is' if len(group) == 1 else 'are'} only asked to stop: nobody waits for the end, so what "
-            "follows runs while the cleanup of the task is still to come"
+            f"{names} {'are' if several else 'is'} cancelled and nobody waits for the end: what comes next runs "
+            f"before the {'tasks clean' if several else 'task cleans'} up"
         )
         related = tuple(
             Related(module.path, module.span(cancel.call), f"`{cancel.holder.code}` is cancelled together with it")
