@@ -107,9 +107,9 @@ def _is_settled_elsewhere(suite: Suite, group: Group) -> bool:
     0.23 that was the way, up to 0.26 it works beside the option ``function``, and where the
     version is unknown it may be right.
     """
-    hooks = {hook for test in group.tests if (hook := suite.hook_of(test))}
-    if any(b"scope" in hook.module.code(hook.changes_collection).encode() for hook in hooks if hook.changes_collection):
-        return True
+    for hook in {hook for test in group.tests if (hook := suite.hook_of(test))}:
+        if hook.changes_collection is not None and "scope" in hook.module.code(hook.changes_collection):
+            return True
     if not any(suite.overrides_event_loop(test) for test in group.tests):
         return False
     known = suite.version.at_least(_MARK_SCOPE)
