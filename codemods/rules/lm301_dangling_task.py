@@ -133,7 +133,8 @@ def _message(holders: Sequence[Holder], runner: str, closed: str = "") -> str:
     be, them = ("are", "them") if several else ("is", "it")
     name = _function_name(holders[0])
     if all(holder.used(Use.CANCEL) for holder in holders):
-        return f"{names} {be} cancelled in the last lines of `{name}`: an exception skips that, and nobody waits for {them}"
+        where = f"in the last lines of `{name}`"
+        return f"{names} {be} cancelled {where}: an exception skips that, and nobody waits for {them} to end"
     when = f"when `{name}` ends" + (f" and `{closed}` is closed" if closed else "")
     if runner.endswith("run_until_complete"):
         return f"{names} {be} still running {when}: closing the loop then destroys {them} pending"
