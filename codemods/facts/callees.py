@@ -52,6 +52,8 @@ def assigned_values(module: Module, name: ast.Name) -> list[ast.expr]:
     values: list[ast.expr] = []
     for node in bound:
         holder = module.parent(node)
+        if isinstance(holder, ast.Tuple):
+            holder = module.parent(holder)
         if isinstance(holder, ast.Assign | ast.AnnAssign) and holder.value is not None:
             values.append(holder.value)
         elif not isinstance(holder, ast.AnnAssign):

@@ -50,11 +50,10 @@ def shared(module: Module, group: Group) -> list[Shared]:
     carriers = [dict(_carriers(module, run)) for run in group.runs]
     crossing: dict[str, ast.expr] = {}
     for index, run in enumerate(group.runs):
-        others = [other for i, other in enumerate(carriers) if i != index]
         for name, node in carriers[index].items():
-            if any(name in other for other in others) or (
-                run.loop is not None and not _fresh_each_round(module, name, run)
-            ):
+            others = [group.runs[i] for i, other in enumerate(carriers) if i != index and name in other]
+            repeated = run.loop is not None and not _fresh_each_round(module, name, run)
+            if repeated or any(_same_object(module, name, run, other) for other in others):
                 crossing.setdefault(name, node)
     found = [_classify(module, name, node) for name, node in crossing.items()]
     found += _results(module, group)
@@ -104,10 +103,22 @@ def _is_global_variable(module: Module, name: ast.Name) -> bool:
     return (bool(at_top) or declared) and not local
 
 
+def _same_object(module: Module, name: str, one: Run, other: Run) -> bool:
+    """Whether nothing is assigned to ``name`` between two runs."""
+    first, last = sorted(run.call.lineno for run in (one, other))
+    scope = module.scope(one.call)
+    between = [n for n in module.names(_root(name)) if first < n.lineno <= last and module.scope(n) is scope]
+    return not any(isinstance(n.ctx, ast.Store) for n in between)
+
+
+def _root(name: str) -> str:
+    return re.split(r"[.\[]", name)[0]
+
+
 def _fresh_each_round(module: Module, name: str, run: Run) -> bool:
     """Whether the loop around a run binds ``name`` anew in each round."""
     assert run.loop is not None
-    root = re.split(r"[.\[]", name)[0]
+    root = _root(name)
     return any(
         isinstance(node, ast.Name) and node.id == root and not isinstance(node.ctx, ast.Load)
         for node in ast.walk(run.loop)
@@ -119,7 +130,7 @@ def _results(module: Module, group: Group) -> Iterator[Shared]:
     made: dict[str, ast.expr] = {}
     for run in group.runs:
         for name, node in _carriers(module, run):
-            root = re.split(r"[.\[]", name)[0]
+            root = _root(name)
             if root in made:
                 bond, kind = _returned(module, made[root])
                 yield Shared(root, bond, kind)
@@ -166,11 +177,13 @@ def _bond(module: Module, node: ast.expr, depth: int = 3) -> tuple[Bond, str]:
     if isinstance(node, ast.Name):
         bonds = [_bond(module, value, depth - 1) for value in _values(module, node)]
         return max(bonds, default=(Bond.UNKNOWN, ""))
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+    if isinstance(node, ast.Attribute) and _is_self_attribute(node):
         owner = module.enclosing_class(node)
         values = _attribute_values(owner, node.attr) if owner is not None else []
         return max((_bond(module, value, depth - 1) for value in values), default=(Bond.UNKNOWN, ""))
-    if isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict):
+    if isinstance(node, ast.List | ast.Tuple | ast.Set):
+        return max((_bond(module, element, depth - 1) for element in node.elts), default=(Bond.FREE, ""))
+    if isinstance(node, ast.Dict):
         return Bond.FREE, ""
     return Bond.UNKNOWN, ""
 
@@ -194,18 +207,18 @@ def _class_bond(module: Module, cls: ast.ClassDef, depth: int) -> tuple[Bond, st
         if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
             continue
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if not any(
-            isinstance(t, ast.Attribute) and isinstance(t.value, ast.Name) and t.value.id == "self" for t in targets
-        ):
+        if not any(_is_self_attribute(t) for target in targets for t in ast.walk(target)):
             continue
         bond, what = _bond(module, node.value, depth - 1)
         if bond is Bond.UNKNOWN and not what and not isinstance(node.value, ast.Await):
             continue
         if bond > worst:
             worst, kind = bond, what
-    if cls.bases and worst is Bond.FREE:
-        return Bond.UNKNOWN, ""
     return worst, kind
+
+
+def _is_self_attribute(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
 
 
 def _attribute_values(cls: ast.ClassDef, attr: str) -> list[ast.expr]:

@@ -46,12 +46,29 @@ def _keep_layout(call: cst.Call, argument: cst.BaseExpression) -> cst.BaseExpres
         parts += [comma.whitespace_before, comma.whitespace_after]
     has_comment = any("#" in cst.Module([]).code_for_node(part) for part in parts)
     if not has_comment and isinstance(argument, cst.Call | cst.Name | cst.Attribute | cst.Subscript):
-        return argument
+        assert isinstance(call.whitespace_before_args, cst.ParenthesizedWhitespace)
+        moved = argument.visit(_Dedent(call.whitespace_before_args.last_line.value))
+        assert isinstance(moved, cst.BaseExpression)
+        return moved
     trailing = parts[-1] if isinstance(comma, cst.Comma) else after
     return argument.with_changes(
         lpar=[cst.LeftParen(whitespace_after=call.whitespace_before_args)],
         rpar=[cst.RightParen(whitespace_before=trailing)],
     )
+
+
+class _Dedent(cst.CSTTransformer):
+    """Takes one step of indentation off the continuation lines of an expression."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__()
+        self._step = step
+
+    def leave_ParenthesizedWhitespace(
+        self, original_node: cst.ParenthesizedWhitespace, updated_node: cst.ParenthesizedWhitespace
+    ) -> cst.ParenthesizedWhitespace:
+        shorter = updated_node.last_line.value.removeprefix(self._step)
+        return updated_node.with_changes(last_line=cst.SimpleWhitespace(shorter))
 
 
 def needs_parentheses(parent: cst.CSTNode, child: cst.CSTNode) -> bool:

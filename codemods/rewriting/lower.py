@@ -56,9 +56,12 @@ def lower_python(source: Source, operations: list[Operation]) -> tuple[Edit, ...
 
 
 def _transform(source: Source, text: str, first_line: int, operations: list[Operation]) -> str:
-    config = cst.PartialParserConfig(default_newline=source.newline, default_indent=_indent(source))
+    config = cst.PartialParserConfig(default_newline=source.newline)
     guarded = f"{_GUARD}{source.newline}{text}"
     tree = cst.parse_module(guarded, config=config)
+    indented = tree.with_changes(default_indent=_indent(source))
+    if indented.code == guarded:  # a piece without any block does not know how its file indents
+        tree = indented
     if tree.code != guarded:
         raise MisplacedError("libcst does not reproduce this text (a form feed?)")
     hands = Hands(operations, Locator(tree, first_line - 1))

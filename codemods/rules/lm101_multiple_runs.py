@@ -27,7 +27,7 @@ class MultipleRuns(Rule):
     in a loop. Runs that exclude each other (`if`/`else`, `match`, an early return), probes
     (`except RuntimeError: asyncio.run(...)` after `get_running_loop()`), wrappers around a single
     run, and runs between which the policy, the loop factory or the function changes are not
-    findings. Neither are test functions whose runs share nothing.
+    findings. Neither are test functions, unless their runs share something loop-bound.
 
     ## Why it breaks
 
@@ -70,7 +70,7 @@ class MultipleRuns(Rule):
         for group in groups(module):
             common = shared(module, group)
             worst = common[0].bond if common else Bond.FREE
-            if worst is Bond.FREE and _is_test(module, group):
+            if worst is not Bond.BOUND and _is_test(module, group):
                 continue
             first, *others = group.runs
             rewrite = _rewrite(module, group, worst)
