@@ -9,6 +9,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from codemods.needles import Imported
+
 _FILE = Path(__file__).with_name("resources.toml")
 _SCALARS: dict[Any, type] = {"bool": bool, "int": int, "str": str}
 _CONTEXTS = ("async-with", "async-with-await", "none")
@@ -156,5 +158,7 @@ def needles() -> tuple[tuple[bytes, ...], ...]:
     pairs = {(name.partition(".")[0], name.rpartition(".")[2]) for name in constructor_names()}
     spellings = ("{}(", "{} as ")
     return tuple(
-        (package.encode(), form.format(tail).encode()) for package, tail in sorted(pairs) for form in spellings
+        (Imported(package.encode()), form.format(tail).encode())
+        for package, tail in sorted(pairs)
+        for form in spellings
     )

@@ -17,7 +17,10 @@ class Creation:
     resource: Resource
     call: ast.Call
     value: ast.expr
-    """The expression that gives the object: the call, or the ``await`` around it."""
+    """The expression that gives the object: the call, or the ``await`` around it.
+
+    Between the two may stand an ``asyncio.wait_for``.
+    """
     function: FunctionNode
     binding: ast.Assign | ast.AnnAssign | None = None
     """The assignment that gives the object a local name; None where it is used on the spot."""
@@ -37,11 +40,12 @@ def creations(module: Module, catalog: Catalog) -> Iterator[Creation]:
         function = module.function(call)
         if function is None or isinstance(function, ast.Lambda):
             continue
-        parent = module.parent(call)
+        made = _timed(module, call)
+        parent = module.parent(made)
         awaited = isinstance(parent, ast.Await)
         if resource.acquire == "await" and not awaited:
             continue
-        if resource.acquire == "call" and awaited and not resource.awaitable:
+        if resource.acquire == "call" and (made is not call or (awaited and not resource.awaitable)):
             continue
         value = parent if isinstance(parent, ast.Await) else call
         holder = module.parent(value)
@@ -54,6 +58,18 @@ def creations(module: Module, catalog: Catalog) -> Iterator[Creation]:
             names = _names(target, resource.item)
             if names:
                 yield Creation(resource, call, value, function, holder, names[0], tuple(names[1:]))
+
+
+def _timed(module: Module, call: ast.Call) -> ast.Call:
+    """The ``asyncio.wait_for(call, ...)`` around a call, or the call itself."""
+    parent = module.parent(call)
+    if (
+        isinstance(parent, ast.Call)
+        and parent.args[:1] == [call]
+        and module.qualname(parent.func) == "asyncio.wait_for"
+    ):
+        return parent
+    return call
 
 
 def _names(target: ast.expr, item: int) -> list[str]:

@@ -34,7 +34,8 @@ def close_it(module: Module, life: Lifetime) -> Rewrite:
     removed = _removed(life)
     statements = block.statements
     last = module.span(statements[life.last])
-    attempted = statements[block.index] is not creation.binding
+    timed = isinstance(creation.value, ast.Await) and creation.value.value is not creation.call
+    attempted = timed or statements[block.index] is not creation.binding
     guards = (
         attempted or resource.context == "none" or any(_is_special(module, life, call) for call in life.trace.closes)
     )
@@ -43,7 +44,7 @@ def close_it(module: Module, life: Lifetime) -> Rewrite:
         RemoveStatement(module.span(statement), keep_comments=statement not in moved) for statement in removed
     ]
     if guards and not resource.close:
-        raise Refusal(f"`{creation.name}` has no close, and is made in a block of its own: use `async with` there")
+        raise Refusal(f"`{creation.name}` has no close, and is not made on its own: use `async with` there")
     if guards:
         first = _first_guarded(module, life)
         cleanup = _own_cleanup(module, life) or resource.cleanup(creation.name)
