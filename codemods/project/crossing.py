@@ -69,9 +69,20 @@ def _code(fixture: Fixture, nodes: list[ast.AST]) -> str:
 
 
 def _opened(fixture: Fixture, nodes: list[ast.AST]) -> set[str]:
-    """The resources of the catalog that the body makes."""
-    names = {fixture.module.qualname(node.func) for node in nodes if isinstance(node, ast.Call)}
-    return {name for name in names if name} & set(load().by_name)
+    """The resources of the catalog that the body makes: the one that comes out, else all."""
+    known = load().by_name
+    out = {n.value.id for n in nodes if isinstance(n, ast.Yield | ast.Return) and isinstance(n.value, ast.Name)}
+    handed: set[str] = set()
+    made: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Call) and (name := fixture.module.qualname(node.func)) in known:
+            made.add(name or "")
+            statement = fixture.module.statement(node)
+            if isinstance(statement, ast.Assign) and any(
+                isinstance(t, ast.Name) and t.id in out for t in statement.targets
+            ):
+                handed.add(name or "")
+    return handed or made
 
 
 def _hands_on(function: FunctionNode, nodes: list[ast.AST]) -> bool:
