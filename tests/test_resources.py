@@ -149,6 +149,23 @@ ENV = """
 """
 
 
+def test_a_method_named_like_a_builtin_may_keep_the_session() -> None:
+    code = """
+        import aiohttp
+        from shop import current
+
+        async def setup(url):
+            session = aiohttp.ClientSession()
+            current.set(session)
+            print(session, list([session]))
+    """
+    (finding,) = UnclosedResource().find(module(code))
+    assert (finding.severity, finding.refusal) == (
+        Severity.INFO,
+        "`set(...)` may keep `session`: close it when that is done with",
+    )
+
+
 def test_the_template_of_alembic_is_left_as_it_is() -> None:
     (finding,) = CloseSkipped().find(module(ENV, "migrations/env.py"))
     assert (finding.severity, finding.rewrite) == (Severity.INFO, None)

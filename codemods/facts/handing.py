@@ -18,11 +18,12 @@ def handed(follower: Follower, call: ast.Call, argument: ast.expr, state: State)
     name = tail(call)
     if name in words.GATHERERS or name in words.TASK_MAKERS:
         return _scheduled(follower, call, name, state)
-    if name in words.INSPECTORS or _is_patch(call):
+    builtin = isinstance(call.func, ast.Name)
+    if name in words.LOGGERS or (builtin and name in words.INSPECTORS) or _is_patch(call):
         return State.PLAIN
-    if name == "getattr":
+    if builtin and name == "getattr":
         return State.LIVE
-    if name in words.PASSERS:
+    if name == "cast" or (builtin and name in words.PASSERS):
         return state
     if name in words.COLLECTORS and isinstance(call.func, ast.Attribute):
         return _collected(follower, call, call.func.value, state)

@@ -10,7 +10,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 MANAGERS = _words(
-    "aclosing closing enter_async_context enter_context push_async_exit push addAsyncCleanup addCleanup "
+    "aclosing closing enter_async_context enter_context push_async_exit addAsyncCleanup addCleanup "
     "addfinalizer push_async_callback enterAsyncContext add_teardown start_polling run_polling run_app run_webhook "
     "setup_application"
 )
@@ -33,12 +33,15 @@ TASK_MAKERS = frozenset({"create_task", "ensure_future", "start_soon", "run_coro
 
 INSPECTORS = _words(
     "print isinstance issubclass len repr str id type hasattr bool callable vars dir format hash any all sum min max "
-    "int float debug info warning warn error exception critical log setattr delattr"
+    "int float setattr delattr"
 )
-"""Calls that look at what they get and keep nothing of it."""
+"""Builtins that look at what they get and keep nothing of it."""
 
-PASSERS = _words("list tuple set frozenset sorted dict enumerate zip iter reversed next filter map aiter anext cast")
-"""Calls whose result holds what they got."""
+LOGGERS = _words("debug info warning warn error exception critical log format")
+"""Methods that write down what they get."""
+
+PASSERS = _words("list tuple set frozenset sorted dict enumerate zip iter reversed next filter map aiter anext")
+"""Builtins whose result holds what they got."""
 
 COLLECTORS = _words("append appendleft add extend insert put put_nowait setdefault update")
 """Methods that put what they get into their object."""
