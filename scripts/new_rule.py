@@ -12,6 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
+INDEX = "codemods/rules/index.py"
+
 RULE = '''"""{code}: say in one line what this rule is about."""
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from collections.abc import Iterator
 
 from codemods.facts.module import Module
 from codemods.model import Finding, Severity
-from codemods.rules.base import Needles, Rule
+from codemods.rules.base import Rule
 
 
 class {class_name}(Rule):
@@ -46,11 +48,6 @@ class {class_name}(Rule):
     name = "{name}"
     fixable = False
 
-    @classmethod
-    def needles(cls) -> Needles:
-        """Byte strings without which a file cannot hold the bug; the rarer the faster."""
-        return ((b"asyncio.replace_me(",),)
-
     def find(self, module: Module) -> Iterator[Finding]:
         """Every candidate, with its rewrite or the reason that there is none."""
         for call in module.calls("asyncio.replace_me"):
@@ -70,11 +67,13 @@ asyncio.replace_me()
 """
 
 CASE = """# What must be found in before.py. Add after.py when the rule rewrites it, then run `make accept`.
+summary = "say what this case shows"
 docs = true
 
-[[findings]]
-code = "{code}"
+[[finding]]
 line = 4
+code = "{code}"
+refusal = "say why"
 """
 
 
@@ -97,16 +96,27 @@ def main(arguments: list[str] | None = None) -> int:
     rule = rules / f"{code.lower()}_{name.replace('-', '_')}.py"
     class_name = "".join(word.capitalize() for word in name.split("-"))
     rule.write_text(RULE.format(code=code, name=name, class_name=class_name), encoding="utf-8")
+    add_needles(code)
     case.mkdir(parents=True)
     (case / "before.py").write_text(BEFORE, encoding="utf-8")
     (case / "case.toml").write_text(CASE.format(code=code), encoding="utf-8")
     print(
         f"{code} {name}\n"
         f"  1. {case.relative_to(ROOT)}/before.py: the code with the bug\n"
-        f"  2. {rule.relative_to(ROOT)}: the page, the needles, find()\n"
+        f"  2. {rule.relative_to(ROOT)}: the page, find(); its needles in {INDEX}\n"
         f"  3. make test ARGS='-k {name}'; make accept; make docs"
     )
     return 0
+
+
+def add_needles(code: str) -> None:
+    """Give the rule a line in the index, behind those of the codes before it."""
+    path = ROOT / INDEX
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    end = lines.index("}\n")  # NEEDLES is the first table
+    before = max(n for n, line in enumerate(lines[:end]) if (m := re.match(r'    "(LM\d{3})": ', line)) and m[1] < code)
+    lines.insert(before + 1, f'    "{code}": ((b"asyncio.replace_me(",),),\n')
+    path.write_text("".join(lines), encoding="utf-8")
 
 
 def next_code(family: str, taken: list[str]) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from codemods import rules
 from codemods.cli.main import run
+from codemods.rules import index
 from codemods.rules.registry import all_rules
 
 
@@ -40,9 +41,18 @@ Loopmend = Callable[..., Result]
 def rules_for_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """LM901 old-call and LM902 old-pair beside the real rules, so that no test here depends on those."""
     monkeypatch.setattr(rules, "__path__", [*rules.__path__, str(RULES_FOR_TESTS)])
-    monkeypatch.setattr("codemods.rules.registry.package_path", rules.__path__)
-    all_rules.cache_clear()
+    monkeypatch.setattr(index, "package_path", rules.__path__)
+    monkeypatch.setitem(index.NEEDLES, "LM901", ((b"old_",),))
+    monkeypatch.setitem(index.NEEDLES, "LM902", ((b"pair_is_old",),))
+    monkeypatch.setitem(index.CONTEXT, "LM902", ((b"pair_",),))
+    forget_rules()
     yield
+    forget_rules()
+
+
+def forget_rules() -> None:
+    """Look for the rules anew."""
+    index.entries.cache_clear()
     all_rules.cache_clear()
 
 

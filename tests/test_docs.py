@@ -1,13 +1,15 @@
 """What is written about the tool agrees with the tool."""
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+from codemods.rules import index
 from codemods.rules.registry import SECTIONS, RegistryError, all_rules, find, page, validate
-from tests.conftest import Loopmend
+from tests.conftest import Loopmend, forget_rules
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -56,7 +58,7 @@ def test_explaining_what_does_not_exist_suggests_something(loopmend: Loopmend) -
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"code": "X1"}, "'X1' is not a code"),
+        ({"code": "LM902"}, "the file of LM902 old-call has another name"),
         ({"name": "Old_Call"}, "'Old_Call' is not a name"),
         ({"name": "new-call"}, "the file of LM901 new-call has another name"),
         ({"__doc__": "No page.\n\nWhat it finds\n"}, "the page of LM901 lacks Why it breaks"),
@@ -68,7 +70,7 @@ def test_a_rule_that_breaks_the_conventions_is_named(
     rule = find("LM901")
     broken = type("Broken", (type(rule),), {"__doc__": type(rule).__doc__, **change})
     with pytest.raises(RegistryError, match=message):
-        validate(broken, "lm901_old_call")
+        validate(broken, index.Entry("LM901", "old-call", "lm901_old_call", (), ()))
 
 
 def test_the_readme_names_every_verb_and_every_file_it_speaks_of() -> None:
@@ -87,6 +89,7 @@ def test_a_new_rule_is_valid_from_the_start(
 ) -> None:
     (tmp_path / "codemods" / "rules").mkdir(parents=True)
     (tmp_path / "codemods" / "rules" / "lm601_other.py").touch()
+    shutil.copy(ROOT / new_rule.INDEX, tmp_path / new_rule.INDEX)
     monkeypatch.setattr(new_rule, "ROOT", tmp_path)
     assert new_rule.main(["finds-nothing-yet", "--family", "6"]) == 0
     rule = tmp_path / "codemods" / "rules" / "lm602_finds_nothing_yet.py"
@@ -95,8 +98,16 @@ def test_a_new_rule_is_valid_from_the_start(
 
     from codemods import rules
 
+    written = (tmp_path / new_rule.INDEX).read_text(encoding="utf-8")
+    assert (
+        written.index('"LM402": _LOOP')
+        < written.index('"LM602": ((b"asyncio.replace_me(",),),')
+        < written.index("CONTEXT")
+    )
+
     rules.__path__.append(str(rule.parent))
-    all_rules.cache_clear()
+    monkeypatch.setitem(index.NEEDLES, "LM602", ((b"asyncio.replace_me(",),))
+    forget_rules()
     rule.parent.joinpath("lm601_other.py").unlink()
     (project / "a.py").write_bytes((case / "before.py").read_bytes())
     assert loopmend("check", "--select", "LM602").out.startswith("a.py:4:1: LM602 ")

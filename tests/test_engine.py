@@ -14,25 +14,18 @@ from codemods.engine.run import Request, run
 from codemods.engine.select import Prefilter, chosen
 from codemods.engine.settings import Settings, SettingsError
 from codemods.needles import Imported
-from codemods.rules.base import AnyRule, Needles
+from codemods.rules.index import Entry, Needles
 from codemods.rules.registry import all_rules
 from codemods.source import Source
 from tests.conftest import Loopmend
 
 
-class Fake(AnyRule):
+def fake(code: str, name: str, needles: Needles = ()) -> Entry:
     """A rule with needles and nothing else."""
-
-    def __init__(self, code: str, name: str, needles: Needles = ()) -> None:
-        self.code, self.name = code, name  # type: ignore[misc]
-        self.needles = lambda: needles  # type: ignore[method-assign]
-
-    @classmethod
-    def needles(cls) -> Needles:
-        return ()
+    return Entry(code, name, "", needles, ())
 
 
-RULES = [Fake("LM101", "one-run"), Fake("LM102", "two-runs"), Fake("LM201", "one-session")]
+RULES = [fake("LM101", "one-run"), fake("LM102", "two-runs"), fake("LM201", "one-session")]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +52,7 @@ def test_a_selector_that_fits_no_rule_is_an_error(selector: str) -> None:
 
 
 def test_a_file_is_parsed_when_one_group_of_needles_is_there() -> None:
-    rule = Fake("LM101", "x", ((b"a", b"b"), (b"c",)))
+    rule = fake("LM101", "x", ((b"a", b"b"), (b"c",)))
     prefilter = Prefilter([rule])
     assert prefilter(b"a b") == prefilter(b"c") == [rule]
     assert prefilter(b"a") == prefilter(b"b") == prefilter(b"") == []
@@ -78,7 +71,7 @@ def test_a_file_is_parsed_when_one_group_of_needles_is_there() -> None:
     ],
 )
 def test_a_needle_may_have_to_be_imported(text: str, there: bool) -> None:
-    rule = Fake("LM101", "x", ((Imported(b"redis"), b"\n"),))
+    rule = fake("LM101", "x", ((Imported(b"redis"), b"\n"),))
     assert Prefilter([rule])(text.encode()) == ([rule] if there else [])
 
 
@@ -190,16 +183,16 @@ def test_the_report_of_a_run_can_be_used_without_the_command_line(rules_for_test
 
 
 def test_rules_know_the_target_version(rules_for_tests: None, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from codemods.engine import analyse
+    from codemods.facts import module as facts
 
     targets: list[tuple[int, int]] = []
 
-    class Spy(analyse.Module):
+    class Spy(facts.Module):
         def __init__(self, source: Source, target: tuple[int, int]) -> None:
             targets.append(target)
             super().__init__(source, target)
 
-    monkeypatch.setattr(analyse, "Module", Spy)
+    monkeypatch.setattr(facts, "Module", Spy)
     (project / "a.py").write_text("old_safe()\n")
     run(Request(Verb.CHECK, ["."], Settings(root=project, target_version=(3, 9)), project, cache=False))
     assert targets == [(3, 9)]

@@ -20,6 +20,7 @@ from codemods.model import Edit, Finding
 from codemods.project.tree import Project
 from codemods.rewriting.lower import lower
 from codemods.rules.base import ProjectRule
+from codemods.rules.index import CONTEXT
 from codemods.rules.lm401_fixture_loop_scope import FixtureLoopScope
 from codemods.rules.lm402_test_loop_scope import TestLoopScope
 from codemods.source import Source
@@ -37,7 +38,7 @@ def load(directory: Path) -> Project:
     modules = {}
     for path in sorted(directory.rglob("*.py")):
         name, data = path.relative_to(directory).as_posix(), path.read_bytes()
-        if any(rule.wants(name, data) for rule in RULES):
+        if any(all(needle in data for needle in group) for group in CONTEXT[RULES[0].code]):
             modules[name] = Module(Source(name, data))
     return Project(directory, modules, environ={})
 

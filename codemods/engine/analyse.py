@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from codemods.engine.results import Problem
 from codemods.engine.select import Prefilter, chosen
 from codemods.engine.settings import Settings
 from codemods.engine.suppress import MARK, Suppressions
-from codemods.facts.module import Module
 from codemods.model import Finding, Severity, Span
-from codemods.project.tree import Project
-from codemods.rules.base import AnyRule, ProjectRule, Rule
-from codemods.rules.registry import all_rules
+from codemods.rules.index import Entry, entries
 from codemods.source import Source, UndecodableError
+
+if TYPE_CHECKING:
+    from codemods.project.tree import Project
+    from codemods.rules.base import ProjectRule, Rule
 
 CANNOT_PARSE = (SyntaxError, ValueError, RecursionError, MemoryError)
 """What reading a module raises (UndecodableError is a ValueError)."""
@@ -26,10 +27,12 @@ class Analyser:
     def __init__(self, settings: Settings) -> None:
         """Raises SettingsError for a selector that fits no rule."""
         self.settings = settings
-        self.rules = chosen(all_rules(), settings)
+        self.rules = chosen(entries(), settings)
         self._codes = {rule.code for rule in self.rules}
-        self.file_rules = Prefilter([rule for rule in self.rules if isinstance(rule, Rule)])
-        self.project_rules = Prefilter([rule for rule in self.rules if isinstance(rule, ProjectRule)])
+        self.file_rules = Prefilter([rule for rule in self.rules if not rule.sees_project])
+        self.project_rules = Prefilter([rule for rule in self.rules if rule.sees_project])
+        self.context = Prefilter([rule._replace(needles=rule.context) for rule in self.rules if rule.sees_project])
+        """The files that project rules have to see once one of them has anything to do."""
         self._problems: dict[tuple[str, str], Problem] = {}
 
     def take_problems(self) -> tuple[Problem, ...]:
@@ -44,35 +47,37 @@ class Analyser:
 
     def find(self, source: Source) -> list[Finding]:
         """The findings of the file rules that no comment suppresses."""
-        return self._heard(self._raw(source), Suppressions(source, all_rules()))
+        return self._heard(self._raw(source), Suppressions(source, entries()))
 
     def check(self, source: Source) -> tuple[list[Finding], list[Finding]]:
         """What ``find`` says, and the comments that suppress nothing."""
-        suppressions = Suppressions(source, all_rules())
+        suppressions = Suppressions(source, entries())
         findings = self._heard(self._raw(source), suppressions)
         if "LM001" not in self._codes or self.settings.min_severity.rank > Severity.WARNING.rank:
             return findings, []
         # What project rules find is not known here, so nothing is said about comments for them.
-        active = [rule for rule in self.rules if isinstance(rule, Rule) and rule.code != "LM001"]
-        complete = len(self.rules) == len(all_rules()) and not self.project_rules(source.data)
+        active = [rule for rule in self.rules if not rule.sees_project and rule.code != "LM001"]
+        complete = len(self.rules) == len(entries()) and not self.project_rules(source.data)
         return findings, suppressions.unused(active, all_active=complete)
 
     def find_in(self, project: Project) -> list[Finding]:
         """The findings of the project rules that no comment suppresses."""
         findings: list[Finding] = []
         for rule in self.project_rules.rules:
-            findings += self._ask(rule, "", lambda rule=rule: cast(ProjectRule, rule).find_in(project))  # type: ignore[misc]
+            findings += self._ask(rule, "", lambda rule=rule: cast("ProjectRule", rule.load()).find_in(project))  # type: ignore[misc]
         heard: list[Finding] = []
         for path in dict.fromkeys(finding.path for finding in findings):
             here = [finding for finding in findings if finding.path == path]
             source = project.source(path)
-            heard += self._heard(here, Suppressions(source, all_rules())) if source else here
+            heard += self._heard(here, Suppressions(source, entries())) if source else here
         return heard
 
     def _raw(self, source: Source) -> list[Finding]:
         active = self.file_rules(source.data)
         if not active:
             return []
+        from codemods.facts.module import Module  # with ast: only for a file that holds a needle
+
         try:
             module = Module(source, self.settings.target_version)
         except CANNOT_PARSE as error:
@@ -80,10 +85,10 @@ class Analyser:
         return [
             finding
             for rule in active
-            for finding in self._ask(rule, source.path, lambda rule=rule: rule.find(module))  # type: ignore[misc]
+            for finding in self._ask(rule, source.path, lambda rule=rule: cast("Rule", rule.load()).find(module))  # type: ignore[misc]
         ]
 
-    def _ask(self, rule: AnyRule, path: str, ask: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    def _ask(self, rule: Entry, path: str, ask: Callable[[], Iterator[Finding]]) -> list[Finding]:
         try:
             return list(ask())
         except Exception as error:
@@ -96,7 +101,7 @@ class Analyser:
 
     def loud(self, findings: list[Finding], source: Source) -> list[Finding]:
         """The findings of one file that are selected and not suppressed."""
-        return self._heard(findings, Suppressions(source, all_rules()))
+        return self._heard(findings, Suppressions(source, entries()))
 
     def _heard(self, findings: list[Finding], suppressions: Suppressions) -> list[Finding]:
         least = self.settings.min_severity.rank

@@ -17,8 +17,9 @@ from codemods.engine.results import Fix, Outcome, Rejected
 from codemods.facts.module import Module
 from codemods.model import Edit, Finding, Safety
 from codemods.project.tree import Project
-from codemods.rewriting.lower import lower
 from codemods.rewriting.locate import MisplacedError
+from codemods.rewriting.lower import keyword_values, lower
+from codemods.rewriting.operations import AddKeyword
 from codemods.source import Source
 
 MAX_PASSES = 10
@@ -76,10 +77,11 @@ class _ProjectWorld:
         return self.find(self.project)
 
     def with_sources(self, sources: Mapping[str, Source]) -> World:
-        parsed = {path: Module(source) for path, source in sources.items() if path in self.project.modules}
+        known = self.project.modules
+        parsed = {path: Module(source, known[path].target) for path, source in sources.items() if path in known}
         changed = replace(
             self.project,
-            modules={**self.project.modules, **parsed},
+            modules={**known, **parsed},
             overlay={**self.project.overlay, **sources},
         )
         return _ProjectWorld(changed, self.find)
@@ -194,7 +196,7 @@ class _Convergence:
                 after = changed[path] = before.with_text(apply_edits(before.text, edits))
             except UnicodeEncodeError:
                 return _Attempt(steps, broken=f"the result cannot be written as {before.encoding}")
-            if reason := integrity.damage(before, after):
+            if reason := integrity.damage(before, after, _replaced(steps, before)):
                 return _Attempt(steps, broken=reason)
             loses_comment = loses_comment or integrity.loses_comment(before, after)
         world = self._world.with_sources(changed)
@@ -230,6 +232,18 @@ def apply_edits(text: str, edits: list[Edit]) -> str:
         parts += [text[position : edit.start], edit.text]
         position = edit.end
     return "".join([*parts, text[position:]])
+
+
+def _replaced(steps: list[_Step], source: Source) -> list[str]:
+    """The values of the keyword arguments that the steps set anew in one file, as code."""
+    return [
+        code
+        for step in steps
+        if step.finding.rewrite is not None
+        for operation in step.finding.rewrite.operations
+        if isinstance(operation, AddKeyword) and (operation.path or step.finding.path) == source.path
+        for code in keyword_values(source, operation)
+    ]
 
 
 def _key(finding: Finding) -> _Key:

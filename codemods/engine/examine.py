@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from codemods.engine.analyse import CANNOT_PARSE, Analyser, unparsable
 from codemods.engine.identity import fingerprint, identify
 from codemods.engine.results import Outcome, Problem
 from codemods.engine.settings import Settings
-from codemods.facts.module import Module
 from codemods.model import Finding, Safety
-from codemods.project.tree import Project
 from codemods.source import Source
+
+if TYPE_CHECKING:
+    from codemods.facts.module import Module
+    from codemods.project.tree import Project
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,9 @@ class Examiner:
         return Examined("", tuple(found), tuple(remaining), outcome, problems, originals)
 
     def _read(self, paths: list[str], overlay: dict[str, Source]) -> tuple[Project, list[Finding]]:
+        from codemods.facts.module import Module
+        from codemods.project.tree import Project
+
         project = Project(self.task.directory, {}, overlay)
         modules: dict[str, Module] = {}
         broken: list[Finding] = []

@@ -18,8 +18,7 @@ from codemods.engine.results import Change, Entry, Problem, Report, Status, Verb
 from codemods.engine.settings import Settings
 from codemods.engine.settle import entries
 from codemods.model import Finding
-from codemods.rules.base import ProjectRule
-from codemods.rules.registry import all_rules
+from codemods.rules import index
 from codemods.source import Source
 
 if TYPE_CHECKING:
@@ -80,7 +79,6 @@ class _Run:
     def __init__(self, request: Request, examiner: Examiner) -> None:
         self._request = request
         self._examiner = examiner
-        self._project_rules = [rule for rule in examiner.analyser.rules if isinstance(rule, ProjectRule)]
         walks = any(os.path.isdir(request.directory / path) for path in request.paths)
         self._cache = _open_cache(request.settings) if request.cache and walks and not request.stdin else None
 
@@ -91,7 +89,7 @@ class _Run:
         self._remember(scan, results)
         if scan.project and request.stdin is None:
             results.append(self._project(scan, results))
-        report = Report(request.verb, {rule.code: rule.name for rule in all_rules()}, request.directory, scan.files)
+        report = Report(request.verb, {rule.code: rule.name for rule in index.entries()}, request.directory, scan.files)
         report.problems = [*scan.problems, *(problem for result in results for problem in result.problems)]
         report.stdin = request.stdin
         self._settle(report, results)
@@ -130,10 +128,9 @@ class _Run:
                 return
         data = _read(absolute)
         candidate = analyser.has_something_to_do(data)
-        wanted = [rule for rule in self._project_rules if rule.wants(file.path, data)]
-        triggers = bool(self._project_rules) and bool(analyser.project_rules(data))
+        wanted, triggers = bool(analyser.context(data)), bool(analyser.project_rules(data))
         if (candidate or wanted) and not file.explicit and _GENERATED in data[:_HEAD]:
-            candidate, wanted, triggers = False, [], False
+            candidate = wanted = triggers = False
         scan.project = scan.project or triggers
         if wanted:
             scan.modules.append(file.path)

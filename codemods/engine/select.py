@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Generic, TypeVar
 
 from codemods.engine.settings import Settings, SettingsError, suggestion
 from codemods.needles import Imported, imported_names
-from codemods.rules.base import AnyRule
-
-RuleT = TypeVar("RuleT", bound=AnyRule)
+from codemods.rules.index import Entry
 
 
-def chosen(rules: Sequence[AnyRule], settings: Settings) -> tuple[AnyRule, ...]:
+def chosen(rules: Sequence[Entry], settings: Settings) -> tuple[Entry, ...]:
     """The rules that the settings select.
 
     A selector is a code, a prefix of codes such as ``LM2``, a name, or ``ALL``. The longer selector
@@ -28,7 +25,7 @@ def chosen(rules: Sequence[AnyRule], settings: Settings) -> tuple[AnyRule, ...]:
     return tuple(rule for rule in rules if _best(wanted, rule) > _best(settings.ignore, rule))
 
 
-def weight(selector: str, rule: AnyRule) -> int:
+def weight(selector: str, rule: Entry) -> int:
     """How exactly a selector names a rule; 0 when it does not."""
     selector = selector.strip()
     if selector.upper() == "ALL":
@@ -38,18 +35,18 @@ def weight(selector: str, rule: AnyRule) -> int:
     return len(selector) if len(selector) > 1 and rule.code.startswith(selector.upper()) else 0
 
 
-def _best(selectors: Iterable[str], rule: AnyRule) -> int:
+def _best(selectors: Iterable[str], rule: Entry) -> int:
     return max((weight(selector, rule) for selector in selectors), default=0)
 
 
-class Prefilter(Generic[RuleT]):
+class Prefilter:
     """Looks for the needles of some rules with plain ``in``, each needle once per file at most."""
 
-    def __init__(self, rules: Sequence[RuleT]) -> None:
+    def __init__(self, rules: Sequence[Entry]) -> None:
         self.rules = rules
         self._plain: _Plan = {}
         self._imported: _Plan = {}
-        groups = [(number, group) for number, rule in enumerate(rules) for group in rule.needles() if group]
+        groups = [(number, group) for number, rule in enumerate(rules) for group in rule.needles if group]
         shared = Counter(needle for _, group in groups for needle in group)
         for number, group in groups:
             # The needle that most groups share goes first: where it is missing, all of them are settled.
@@ -58,7 +55,7 @@ class Prefilter(Generic[RuleT]):
             plan = self._imported if isinstance(first, Imported) else self._plain
             plan.setdefault(bytes(first), {}).setdefault(tuple(rest), []).append(number)
 
-    def __call__(self, data: bytes) -> list[RuleT]:
+    def __call__(self, data: bytes) -> list[Entry]:
         """The rules that may find something in a file with these bytes."""
         active: set[int] = set()
         known: dict[bytes, bool] = {}

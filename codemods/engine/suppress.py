@@ -11,7 +11,7 @@ from functools import cached_property
 
 from codemods.engine.select import weight
 from codemods.model import Finding, Severity, Span
-from codemods.rules.base import AnyRule
+from codemods.rules.index import Entry
 from codemods.source import Source
 
 MARK = b"loopmend:"
@@ -36,7 +36,7 @@ class _Comment:
 class Suppressions:
     """The suppression comments of one file."""
 
-    def __init__(self, source: Source, rules: Sequence[AnyRule]) -> None:
+    def __init__(self, source: Source, rules: Sequence[Entry]) -> None:
         self._source = source
         self._rules = {rule.code: rule for rule in rules}
         self._logical: dict[int, range] = {}
@@ -86,7 +86,7 @@ class Suppressions:
                 hidden = hidden or bool(fitting)
         return hidden
 
-    def unused(self, active: Sequence[AnyRule], *, all_active: bool) -> list[Finding]:
+    def unused(self, active: Sequence[Entry], *, all_active: bool) -> list[Finding]:
         """A finding for each comment of ours that hid nothing, though its rules were ``active``."""
         findings: list[Finding] = []
         if MARK not in self._source.data:

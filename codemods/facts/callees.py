@@ -46,7 +46,7 @@ def assigned_values(module: Module, name: ast.Name) -> list[ast.expr]:
         bound = [
             node for node in module.names(name.id) if not isinstance(node.ctx, ast.Load) and module.scope(node) is scope
         ]
-        if bound or isinstance(scope, ast.Module) or name.id in module.names_bound_in(scope):
+        if bound or isinstance(scope, ast.Module) or module.binds(name.id, scope):
             break
         scope = module.scope(scope)
     values: list[ast.expr] = []

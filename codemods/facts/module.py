@@ -18,7 +18,25 @@ ScopeNode = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef |
 _SCOPES = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 _NOT_NODES = frozenset(
-    "ctx op ops id attr kind type_comment level module conversion simple is_async asname arg rest kwd_attrs tag".split()
+    [
+        "ctx",
+        "op",
+        "ops",
+        "id",
+        "attr",
+        "kind",
+        "type_comment",
+        "level",
+        "module",
+        "conversion",
+        "simple",
+        "is_async",
+        "asname",
+        "arg",
+        "rest",
+        "kwd_attrs",
+        "tag",
+    ]
 )
 _STRING_NAME = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
 
@@ -52,6 +70,8 @@ class Module:
         self.classes: list[ast.ClassDef] = []
         self._parents: dict[ast.AST, ast.AST] = {}
         self._names: dict[str, list[ast.Name]] = {}
+        self._stores: dict[str, list[ast.Name]] = {}
+        """The part of ``_names`` that binds or deletes."""
         self._arguments: dict[str, list[ast.arg]] = {}
         self._calls: dict[str, list[ast.Call]] = {}
         self._declared: dict[str, list[ast.Global | ast.Nonlocal]] = {}
@@ -59,13 +79,15 @@ class Module:
 
     def _survey(self) -> None:
         """Visit every node once and note what the questions below need."""
-        parents, names, calls = self._parents, self._names, self._calls
+        parents, names, stores, calls = self._parents, self._names, self._stores, self._calls
         stack: list[ast.AST] = [self.tree]
         while stack:
             node = stack.pop()
             kind = node.__class__
             if kind is ast.Name:
                 names.setdefault(node.id, []).append(node)  # type: ignore[attr-defined, arg-type]
+                if node.ctx.__class__ is not ast.Load:  # type: ignore[attr-defined]
+                    stores.setdefault(node.id, []).append(node)  # type: ignore[attr-defined, arg-type]
                 continue
             if kind is ast.Constant or kind is ast.MatchSingleton:
                 continue  # their value is no node
@@ -98,6 +120,9 @@ class Module:
                     stack.append(value)
         self.functions.sort(key=_start)
         self.classes.sort(key=_start)
+        self._definitions: dict[str, list[FunctionNode | ast.ClassDef]] = {}
+        for definition in (*self.functions, *self.classes):
+            self._definitions.setdefault(definition.name, []).append(definition)
 
     # -- the tree ---------------------------------------------------------------------------
 
@@ -191,8 +216,7 @@ class Module:
 
     def _is_rebound(self, name: ast.Name) -> bool:
         """Whether a function around ``name`` has a variable or parameter of the same name."""
-        stores: list[ast.AST] = [n for n in self._names.get(name.id, ()) if not isinstance(n.ctx, ast.Load)]
-        binders = stores + list(self._arguments.get(name.id, ()))
+        binders: list[ast.AST] = [*self._stores.get(name.id, ()), *self._arguments.get(name.id, ())]
         if not binders:
             return False
         around = {
@@ -234,21 +258,18 @@ class Module:
         """The Name nodes spelled ``name`` inside ``scope``, nested functions included, in order."""
         return [node for node in self.names(name) if scope in self.ancestors(node)]
 
-    def names_bound_in(self, scope: ScopeNode) -> set[str]:
-        """Every name that ``scope`` itself binds: assignments, parameters, definitions, imports."""
-        bound = {
-            name
-            for name, nodes in self._names.items()
-            if any(not isinstance(n.ctx, ast.Load) and self.scope(n) is scope for n in nodes)
-        }
-        bound.update(
-            name for name, args in self._arguments.items() if any(self.binding_scope(a) is scope for a in args)
+    def binds(self, name: str, scope: ScopeNode) -> bool:
+        """Whether ``scope`` itself binds ``name``: an assignment, a parameter, a definition, an import."""
+        binders: list[ast.AST] = [*self._stores.get(name, ()), *self._arguments.get(name, ())]
+        if any(self.binding_scope(binder) is scope for binder in binders):
+            return True
+        if any(self.scope(definition) is scope for definition in self._definitions.get(name, ())):
+            return True
+        return name in self.imports.names and any(
+            self.scope(statement) is scope
+            and any((alias.asname or alias.name.partition(".")[0]) == name for alias in statement.names)
+            for statement in self.imports.statements
         )
-        bound.update(d.name for d in [*self.functions, *self.classes] if self.scope(d) is scope)
-        for statement in self.imports.statements:
-            if self.scope(statement) is scope:
-                bound.update((alias.asname or alias.name.partition(".")[0]) for alias in statement.names)
-        return bound
 
     def all_identifiers(self) -> set[str]:
         """Every identifier that occurs anywhere as a name, definition, parameter or import."""
@@ -256,7 +277,7 @@ class Module:
             *self._names,
             *self._arguments,
             *self.imports.names,
-            *(d.name for d in [*self.functions, *self.classes]),
+            *self._definitions,
         }
 
     def is_declared(self, name: str, scope: ScopeNode) -> bool:
@@ -275,10 +296,8 @@ class Module:
         scope: ScopeNode | None = self.scope(at)
         while scope is not None:
             if not (isinstance(scope, ast.ClassDef) and scope is not self.scope(at)):
-                found = [d for d in [*self.functions, *self.classes] if d.name == name and self.scope(d) is scope]
-                stores = [
-                    n for n in self._names.get(name, ()) if not isinstance(n.ctx, ast.Load) and self.scope(n) is scope
-                ]
+                found = [d for d in self._definitions.get(name, ()) if self.scope(d) is scope]
+                stores = [n for n in self._stores.get(name, ()) if self.scope(n) is scope]
                 arguments = [a for a in self._arguments.get(name, ()) if self.binding_scope(a) is scope]
                 if found or stores or arguments:
                     return found[0] if len(found) == 1 and not stores and not arguments else None

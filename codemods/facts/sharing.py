@@ -99,7 +99,7 @@ def _is_global_variable(module: Module, name: ast.Name) -> bool:
         return False
     at_top = [n for n in stores if module.scope(n) is module.tree]
     declared = bool(module.declarations(name.id))
-    local = name.id in module.names_bound_in(module.scope(name)) and not module.is_declared(name.id, module.scope(name))
+    local = module.binds(name.id, module.scope(name)) and not module.is_declared(name.id, module.scope(name))
     return (bool(at_top) or declared) and not local
 
 
@@ -129,7 +129,7 @@ def _results(module: Module, group: Group) -> Iterator[Shared]:
     """A loop-bound object that one run returns and a later one gets."""
     made: dict[str, ast.expr] = {}
     for run in group.runs:
-        for name, node in _carriers(module, run):
+        for name, _ in _carriers(module, run):
             root = _root(name)
             if root in made:
                 bond, kind = _returned(module, made[root])

@@ -8,9 +8,6 @@ from codemods.facts.module import FUNCTIONS, Module
 from codemods.facts.task_uses import FILLING, Holder, Reader, Use
 from codemods.facts.variables import BINDERS, Variables, is_self_attribute, tail
 
-NEEDLES = ((b".create_task(", b"asyncio"), (b"ensure_future(", b"asyncio"), (b"create_task", b"from asyncio import"))
-"""What occurs in every file that starts an asyncio task."""
-
 _SPAWNERS = ("asyncio.create_task", "asyncio.ensure_future")
 _LOOPS = {"asyncio.get_running_loop", "asyncio.get_event_loop", "asyncio.new_event_loop", "uvloop.new_event_loop"}
 _FUTURES = {"gather", "run_in_executor", "create_future", "wrap_future", "shield", "Future"}

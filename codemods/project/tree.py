@@ -6,9 +6,12 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from codemods.facts.module import Module
 from codemods.source import Source
+
+if TYPE_CHECKING:
+    from codemods.facts.module import Module
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Project:
     directory: Path
     """The working directory that the paths are relative to."""
     modules: Mapping[str, Module]
-    """The parsed Python files that the rule asked for (see ``ProjectRule.wants``), by path."""
+    """The parsed Python files that the rule asked for (its context in ``codemods.rules.index``), by path."""
     overlay: Mapping[str, Source] = field(default_factory=dict)
     """Files whose text differs from the disk, by path: the state between two passes."""
     python: Path | None = None

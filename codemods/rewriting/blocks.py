@@ -107,8 +107,7 @@ class BlockEditor:
         body = self.statements[start + 1 : end]
         if not body:
             raise MisplacedError("nothing to put into the async with")
-        blanks, rest = _split_leading(body[0])
-        body[0] = _with_leading(body[0], rest)
+        body[0] = _with_leading(body[0], _split_leading(body[0])[1])
         wrapper = cst.With(
             items=[item],
             asynchronous=cst.Asynchronous(),

@@ -108,7 +108,8 @@ class Hands(cst.CSTTransformer):
             try:
                 editor.apply(operation, self._locate)
             except Hoist as hoist:
-                assert isinstance(operation, ExtractCoroutine) and operation.before is not None
+                assert isinstance(operation, ExtractCoroutine)
+                assert operation.before is not None
                 self._hoisted.append((hoist.definition, self._locate.statement(operation.before)))
             self._pending -= 1
         for definition, before in arriving:

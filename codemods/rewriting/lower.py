@@ -12,6 +12,7 @@ import libcst as cst
 from codemods.model import Edit, Operation, Rewrite, Span
 from codemods.rewriting.hands import Hands
 from codemods.rewriting.locate import Locator, MisplacedError
+from codemods.rewriting.operations import AddKeyword
 from codemods.source import Source, split_lines
 
 Read = Callable[[str], Source | None]
@@ -35,7 +36,9 @@ def lower(rewrite: Rewrite, path: str, read: Read) -> tuple[Edit, ...]:
         python = [op for op in operations if type(op).__module__ == "codemods.rewriting.operations"]
         for operation in operations:
             if operation not in python:
-                from codemods.project.config_edit import lower as lower_config  # tomlkit and configupdater, only where a config changes
+                from codemods.project.config_edit import (
+                    lower as lower_config,
+                )  # tomlkit and configupdater, only where a config changes
 
                 edits.extend(lower_config(operation, source))
         if python:
@@ -68,6 +71,16 @@ def _transform(source: Source, text: str, first_line: int, operations: list[Oper
     changed = tree.visit(hands)
     hands.finish()
     return changed.code.removeprefix(f"{_GUARD}{source.newline}")
+
+
+def keyword_values(source: Source, operation: AddKeyword) -> list[str]:
+    """The value that ``operation`` puts another one in the place of, as code; usually there is none."""
+    start = source.offset(operation.at.line, operation.at.column)
+    call = ast.parse(
+        source.text[start : source.offset(operation.at.end_line, operation.at.end_column)], mode="eval"
+    ).body
+    keywords = call.keywords if isinstance(call, ast.Call) else []
+    return [ast.unparse(keyword.value) for keyword in keywords if keyword.arg == operation.name]
 
 
 def _pieces(source: Source, operations: list[Operation]) -> list[tuple[int, int, list[Operation]]]:

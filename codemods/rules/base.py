@@ -11,25 +11,18 @@ from codemods.facts.module import Module
 from codemods.model import Finding, Related, Rewrite, Severity
 from codemods.project.tree import Project
 
-Needles = tuple[tuple[bytes, ...], ...]
-"""A file is worth parsing when all byte strings of one group occur in it."""
-
 
 class AnyRule(ABC):
     """One row of the catalogue. Rules keep no state.
 
-    The docstring of a concrete rule is its page; its first line says what the rule finds.
+    The docstring of a concrete rule is its page; its first line says what the rule finds. The
+    needles, without which a file is not worth parsing, stand in ``codemods.rules.index``.
     """
 
     code: ClassVar[str]
     name: ClassVar[str]
     fixable: ClassVar[bool] = True
     """Whether the rule ever offers a rewrite."""
-
-    @classmethod
-    @abstractmethod
-    def needles(cls) -> Needles:
-        """What must occur in a file's bytes before it is worth parsing for this rule."""
 
     def finding(
         self,
@@ -69,13 +62,9 @@ class Rule(AnyRule):
 class ProjectRule(AnyRule):
     """A rule that has to see several files at once.
 
-    Its ``needles`` only decide whether the rule has anything to do in this project.
+    Its needles only decide whether it has anything to do in this project; its context in
+    ``codemods.rules.index`` says which files are among ``Project.modules``.
     """
-
-    @classmethod
-    @abstractmethod
-    def wants(cls, path: str, data: bytes) -> bool:
-        """Whether the rule needs this Python file among ``Project.modules``."""
 
     @abstractmethod
     def find_in(self, project: Project) -> Iterator[Finding]:

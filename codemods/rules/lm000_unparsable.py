@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from codemods.facts.module import Module
 from codemods.model import Finding
-from codemods.rules.base import Needles, Rule
+from codemods.rules.base import Rule
 
 
 class Unparsable(Rule):
@@ -35,11 +35,6 @@ class Unparsable(Rule):
     code = "LM000"
     name = "unparsable"
     fixable = False
-
-    @classmethod
-    def needles(cls) -> Needles:
-        """None: a file is parsed for the sake of other rules."""
-        return ()
 
     def find(self, module: Module) -> Iterator[Finding]:
         """Nothing: a module that was parsed is fine."""

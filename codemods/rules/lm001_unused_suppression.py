@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from codemods.facts.module import Module
 from codemods.model import Finding
-from codemods.rules.base import Needles, Rule
+from codemods.rules.base import Rule
 
 
 class UnusedSuppression(Rule):
@@ -33,11 +33,6 @@ class UnusedSuppression(Rule):
     code = "LM001"
     name = "unused-suppression"
     fixable = False
-
-    @classmethod
-    def needles(cls) -> Needles:
-        """None: a file with such a comment is looked at for its own sake."""
-        return ()
 
     def find(self, module: Module) -> Iterator[Finding]:
         """Nothing: only the engine knows what a comment hid."""

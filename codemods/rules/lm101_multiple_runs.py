@@ -10,7 +10,7 @@ from codemods.facts.module import FUNCTIONS, Module
 from codemods.facts.runs import Group, groups
 from codemods.facts.sharing import Bond, Shared, shared
 from codemods.model import Finding, Related, Rewrite, Safety, Severity
-from codemods.rules.base import Needles, Rule
+from codemods.rules.base import Rule
 from codemods.rules.main_coroutine import common_range, merge
 from codemods.rules.shared_runner import share
 
@@ -59,11 +59,6 @@ class MultipleRuns(Rule):
 
     code = "LM101"
     name = "multiple-runs"
-
-    @classmethod
-    def needles(cls) -> Needles:
-        """``asyncio`` and a call of its ``run``, under any name."""
-        return ((b"asyncio", b".run("), (b"asyncio import", b"run"))
 
     def find(self, module: Module) -> Iterator[Finding]:
         """One finding for each group of runs, at its first one."""

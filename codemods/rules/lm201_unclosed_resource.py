@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from codemods.catalog.resources import load, needles
+from codemods.catalog.resources import load
 from codemods.facts.lifetimes import End, Lifetime, lifetimes
 from codemods.facts.module import Module
 from codemods.model import Finding, Severity
-from codemods.rules.base import Needles, Rule
+from codemods.rules.base import Rule
 from codemods.rules.closing import Refusal, close_it
 from codemods.rules.inline import open_inline
 
@@ -55,11 +55,6 @@ class UnclosedResource(Rule):
 
     code = "LM201"
     name = "unclosed-resource"
-
-    @classmethod
-    def needles(cls) -> Needles:
-        """The packages of the catalog together with their constructors."""
-        return needles()
 
     def find(self, module: Module) -> Iterator[Finding]:
         """Every resource of a function that is never closed."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from codemods.catalog.resources import load, needles
+from codemods.catalog.resources import load
 from codemods.facts.lifetimes import End, lifetimes
 from codemods.facts.module import Module
 from codemods.model import Finding, Severity
-from codemods.rules.base import Needles, Rule
+from codemods.rules.base import Rule
 from codemods.rules.closing import Refusal, close_it
 
 
@@ -50,11 +50,6 @@ class CloseSkipped(Rule):
 
     code = "LM202"
     name = "close-skipped"
-
-    @classmethod
-    def needles(cls) -> Needles:
-        """The packages of the catalog together with their constructors."""
-        return needles()
 
     def find(self, module: Module) -> Iterator[Finding]:
         """Every resource of a coroutine that is closed on the happy path only."""

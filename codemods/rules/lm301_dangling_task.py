@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from codemods.facts.entries import entry_coroutines
 from codemods.facts.module import Module
 from codemods.facts.task_uses import Holder, Use
-from codemods.facts.tasks import NEEDLES, Tasks
+from codemods.facts.tasks import Tasks
 from codemods.model import Finding, Operation, Related, Rewrite, Safety, Severity
 from codemods.rewriting.operations import RemoveStatement, WrapInTry
-from codemods.rules.base import Needles, Rule
+from codemods.rules.base import Rule
 from codemods.rules.task_endings import Life, cancels_at_end, life
 from codemods.rules.task_waiting import NO_GATHER, awaits, gather_at, never_ends
 
@@ -53,11 +53,6 @@ class DanglingTask(Rule):
 
     code = "LM301"
     name = "dangling-task"
-
-    @classmethod
-    def needles(cls) -> Needles:
-        """A task is started here."""
-        return NEEDLES
 
     def find(self, module: Module) -> Iterator[Finding]:
         """Every local task that nobody waits for, those of one block in one finding."""

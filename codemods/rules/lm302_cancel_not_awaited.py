@@ -10,10 +10,10 @@ from codemods.facts.entries import entry_coroutines
 from codemods.facts.flow import LOOPS, can_follow
 from codemods.facts.module import Module
 from codemods.facts.task_uses import Holder, Use
-from codemods.facts.tasks import NEEDLES, Tasks
+from codemods.facts.tasks import Tasks
 from codemods.model import Finding, Related, Rewrite, Safety, Severity
 from codemods.rewriting.operations import InsertAfter
-from codemods.rules.base import Needles, Rule
+from codemods.rules.base import Rule
 from codemods.rules.task_endings import cancels_at_end
 from codemods.rules.task_waiting import NO_GATHER, Reach, gather_at, never_ends, reach, started_function
 
@@ -68,11 +68,6 @@ class CancelNotAwaited(Rule):
 
     code = "LM302"
     name = "cancel-not-awaited"
-
-    @classmethod
-    def needles(cls) -> Needles:
-        """A task is started here, and something is cancelled."""
-        return tuple((*group, b".cancel(") for group in NEEDLES)
 
     def find(self, module: Module) -> Iterator[Finding]:
         """Every cancel of a known task that nobody waits for."""

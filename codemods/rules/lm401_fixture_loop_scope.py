@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from codemods.model import Finding, Related, Severity
 from codemods.project.pytest_syntax import Fixture
 from codemods.project.tree import Project
-from codemods.rules.base import Needles, ProjectRule
+from codemods.rules.base import ProjectRule
 from codemods.rules.loop_scopes import Case, find_cases, loop_name, severity, symptom
 
 
@@ -60,16 +60,6 @@ class FixtureLoopScope(ProjectRule):
 
     code = "LM401"
     name = "fixture-loop-scope"
-
-    @classmethod
-    def needles(cls) -> Needles:
-        """A project without an async fixture has nothing to find."""
-        return ((b"fixture", b"async def", b"pytest"),)
-
-    @classmethod
-    def wants(cls, path: str, data: bytes) -> bool:
-        """Test files, conftest files and the modules that fixtures are imported from."""
-        return b"pytest" in data or path.endswith("conftest.py") or b"async def test" in data
 
     def find_in(self, project: Project) -> Iterator[Finding]:
         """One finding at each fixture at fault."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from codemods.model import Finding, Related
 from codemods.project.crossing import crossing
 from codemods.project.tree import Project
-from codemods.rules.base import Needles, ProjectRule
+from codemods.rules.base import ProjectRule
 from codemods.rules.loop_scopes import Case, find_cases, loop_name, severity, symptom
 
 
@@ -54,16 +54,6 @@ class TestLoopScope(ProjectRule):
     __test__ = False
     code = "LM402"
     name = "test-loop-scope"
-
-    @classmethod
-    def needles(cls) -> Needles:
-        """A project without an async fixture has nothing to find."""
-        return ((b"fixture", b"async def", b"pytest"),)
-
-    @classmethod
-    def wants(cls, path: str, data: bytes) -> bool:
-        """Test files, conftest files and the modules that fixtures are imported from."""
-        return b"pytest" in data or path.endswith("conftest.py") or b"async def test" in data
 
     def find_in(self, project: Project) -> Iterator[Finding]:
         """One finding for all tests of a suite that share the way out, or the reason for none."""

@@ -32,6 +32,11 @@ _HARMLESS = {
     "type",
 }
 _MOST_RESULTS = 3
+_OWN_SCOPES = (
+    *(ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp),
+    *(ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await),
+)
+"""What means something else, or nothing, once it stands in a coroutine."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Range:
 
     @property
     def inside(self) -> list[ast.stmt]:
+        """The statements of the range."""
         return self.statements[self.start : self.end]
 
 
@@ -152,11 +158,7 @@ def _is_plain_value(module: Module, group: Group, value: ast.expr) -> bool:
                 continue
             if not _is_harmless(module, node):
                 return False
-        elif isinstance(
-            node, ast.Lambda | ast.GeneratorExp | ast.ListComp | ast.SetComp | ast.DictComp | ast.NamedExpr
-        ):
-            return False
-        elif isinstance(node, ast.Yield | ast.YieldFrom | ast.Await):
+        elif isinstance(node, _OWN_SCOPES):
             return False
         stack.extend(ast.iter_child_nodes(node))
     return True
@@ -251,7 +253,7 @@ def _definition_place(module: Module, group: Group, first: ast.stmt) -> ast.stmt
             above = module.parent(owner)
             assert isinstance(above, ast.stmt)
             top = above
-        elif isinstance(owner, flow.LOOPS) or isinstance(owner, FUNCTIONS):
+        elif isinstance(owner, (*flow.LOOPS, *FUNCTIONS)):
             return None
         else:
             assert isinstance(owner, ast.stmt)

@@ -7,17 +7,13 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
 
-from codemods.rules import __name__ as package_name
-from codemods.rules import __path__ as package_path
-from codemods.rules.base import AnyRule
+from codemods.rules.base import AnyRule, ProjectRule
+from codemods.rules.index import NEEDLES, Entry, entries
 
 SECTIONS = ("What it finds", "Why it breaks", "What it changes", "When it refuses", "Safety")
 
-_CODE = re.compile(r"LM\d{3}")
 _NAME = re.compile(r"[a-z]+(-[a-z]+)*")
-_MODULE = re.compile(r"lm\d{3}_\w+")
 
 
 class RegistryError(Exception):
@@ -35,26 +31,29 @@ class Page:
 
 
 @cache
+def load(entry: Entry) -> AnyRule:
+    """The rule of an entry. Raises RegistryError for one that breaks the conventions."""
+    classes = _rule_classes(entry.module)
+    if len(classes) != 1:
+        raise RegistryError(f"{entry.module}: expected one concrete rule, found {len(classes)}")
+    (rule,) = classes
+    validate(rule, entry)
+    return rule()
+
+
+@cache
 def all_rules() -> tuple[AnyRule, ...]:
     """One instance of every rule, in the order of the codes.
 
     Raises RegistryError for a rule that breaks the conventions.
     """
-    names = sorted(info.name for info in iter_modules(package_path) if _MODULE.fullmatch(info.name))
-    rules: list[AnyRule] = []
-    for name in names:
-        classes = _rule_classes(f"{package_name}.{name}")
-        if len(classes) != 1:
-            raise RegistryError(f"{name}: expected one concrete rule, found {len(classes)}")
-        validate(classes[0], name)
-        rules.append(classes[0]())
     seen: dict[str, str] = {}
-    for rule in rules:
-        for word in (rule.code, rule.name):
+    for entry in entries():
+        for word in (entry.code, entry.name):
             if word in seen:
-                raise RegistryError(f"{word} is taken twice: by {seen[word]} and {type(rule).__name__}")
-            seen[word] = type(rule).__name__
-    return tuple(rules)
+                raise RegistryError(f"{word} is taken twice: by {seen[word]} and {entry.module}")
+            seen[word] = entry.module
+    return tuple(entry.load() for entry in entries())
 
 
 def find(word: str) -> AnyRule | None:
@@ -65,23 +64,25 @@ def find(word: str) -> AnyRule | None:
     return None
 
 
-def validate(rule: type[AnyRule], module: str) -> None:
-    """Check the conventions of one rule that stands in ``module``.
+def validate(rule: type[AnyRule], entry: Entry) -> None:
+    """Check the conventions of one rule: its file, its needles, its page.
 
     Raises RegistryError.
     """
-    if not _CODE.fullmatch(rule.code):
-        raise RegistryError(f"{module}: {rule.code!r} is not a code such as LM101")
     if not _NAME.fullmatch(rule.name):
-        raise RegistryError(f"{module}: {rule.name!r} is not a name such as multiple-runs")
-    if module != f"{rule.code.lower()}_{rule.name.replace('-', '_')}":
-        raise RegistryError(f"{module}: the file of {rule.code} {rule.name} has another name")
+        raise RegistryError(f"{entry.module}: {rule.name!r} is not a name such as multiple-runs")
+    if (rule.code, rule.name) != (entry.code, entry.name):
+        raise RegistryError(f"{entry.module}: the file of {rule.code} {rule.name} has another name")
+    if rule.code not in NEEDLES:
+        raise RegistryError(f"{entry.module}: {rule.code} has no needles in codemods/rules/index.py")
+    if issubclass(rule, ProjectRule) is not entry.sees_project:
+        raise RegistryError(f"{entry.module}: a project rule, and only that, has a CONTEXT in codemods/rules/index.py")
     if sys.flags.optimize >= 2:
         return  # python -OO takes the docstrings away
     text = rule.__dict__.get("__doc__") or ""
     missing = [title for title in SECTIONS if title not in text]
     if missing:
-        raise RegistryError(f"{module}: the page of {rule.code} lacks {', '.join(missing)}")
+        raise RegistryError(f"{entry.module}: the page of {rule.code} lacks {', '.join(missing)}")
 
 
 def page(rule: AnyRule) -> Page:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from codemods.facts.module import Module
 from codemods.model import Finding, Rewrite, Safety, Severity
 from codemods.rewriting.operations import ReplaceExpression
-from codemods.rules.base import Needles, Rule
+from codemods.rules.base import Rule
 
 
 class OldCall(Rule):
@@ -31,10 +31,6 @@ class OldCall(Rule):
 
     code = "LM901"
     name = "old-call"
-
-    @classmethod
-    def needles(cls) -> Needles:
-        return ((b"old_",),)
 
     def find(self, module: Module) -> Iterator[Finding]:
         if module.calls_ending("old_crash"):

@@ -8,7 +8,7 @@ from codemods.facts.module import Module
 from codemods.model import Finding, Rewrite, Safety, Severity
 from codemods.project.tree import Project
 from codemods.rewriting.operations import ReplaceExpression
-from codemods.rules.base import Needles, ProjectRule
+from codemods.rules.base import ProjectRule
 
 
 class OldPair(ProjectRule):
@@ -32,14 +32,6 @@ class OldPair(ProjectRule):
 
     code = "LM902"
     name = "old-pair"
-
-    @classmethod
-    def needles(cls) -> Needles:
-        return ((b"pair_is_old",),)
-
-    @classmethod
-    def wants(cls, path: str, data: bytes) -> bool:
-        return b"pair_" in data
 
     def find_in(self, project: Project) -> Iterator[Finding]:
         if not any(module.calls_ending("pair_is_old") for module in project.modules.values()):
