@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_IMPORT = re.compile(rb"\n[ \t]*(?:from|import)[ \t]+([\w., \t]+)")
+_IMPORT = re.compile(rb"\n[ \t]*(?:from|import)[ \t]+(\w+)")
+_SEVERAL = re.compile(rb"import[ \t]+([\w. \t]+,[\w., \t]+)")
 
 
 class Imported(bytes):
@@ -17,10 +18,7 @@ class Imported(bytes):
 
 def imported_names(data: bytes) -> set[bytes]:
     """The top-level names that the imports of a file start with; a few names too many do no harm."""
-    names: set[bytes] = set()
-    for text in {*_IMPORT.findall(b"\n" + data)}:
-        for part in text.split(b",") if b"," in text else (text,):
-            words = part.split(None, 1)
-            if words:
-                names.add(words[0].partition(b".")[0])
+    names = {*_IMPORT.findall(b"\n" + data)}
+    for text in _SEVERAL.findall(data):
+        names.update(part.split(None, 1)[0].partition(b".")[0] for part in text.split(b",") if part.strip())
     return names

@@ -51,6 +51,14 @@ class Block:
     index: int
 
 
+_NOTED = frozenset(
+    {
+        *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.arg),
+        *(ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal),
+    }
+)
+
+
 class Module:
     """A parsed file: its tree, who is inside whom, what every name means.
 
@@ -74,12 +82,14 @@ class Module:
         """The part of ``_names`` that binds or deletes."""
         self._arguments: dict[str, list[ast.arg]] = {}
         self._calls: dict[str, list[ast.Call]] = {}
+        self._attributes: dict[str, list[ast.Attribute]] = {}
         self._declared: dict[str, list[ast.Global | ast.Nonlocal]] = {}
         self._survey()
 
     def _survey(self) -> None:
         """Visit every node once and note what the questions below need."""
-        parents, names, stores, calls = self._parents, self._names, self._stores, self._calls
+        parents, names, stores = self._parents, self._names, self._stores
+        calls, attributes = self._calls, self._attributes
         stack: list[ast.AST] = [self.tree]
         while stack:
             node = stack.pop()
@@ -89,26 +99,18 @@ class Module:
                 if node.ctx.__class__ is not ast.Load:  # type: ignore[attr-defined]
                     stores.setdefault(node.id, []).append(node)  # type: ignore[attr-defined, arg-type]
                 continue
-            if kind is ast.Constant or kind is ast.MatchSingleton:
-                continue  # their value is no node
-            if kind is ast.Call:
+            if kind is ast.Constant:
+                continue
+            if kind is ast.Attribute:
+                attributes.setdefault(node.attr, []).append(node)  # type: ignore[attr-defined, arg-type]
+            elif kind is ast.Call:
                 tail = _tail(node.func)  # type: ignore[attr-defined]
                 if tail:
                     calls.setdefault(tail, []).append(node)  # type: ignore[arg-type]
-            elif isinstance(node, FUNCTIONS):
-                self.functions.append(node)
-            elif isinstance(node, ast.ClassDef):
-                self.classes.append(node)
-            elif isinstance(node, ast.Import | ast.ImportFrom):
-                self.imports.add(node)
+            elif kind in _NOTED and self._note(node):
                 continue
-            elif isinstance(node, ast.arg):
-                self._arguments.setdefault(node.arg, []).append(node)
-            elif isinstance(node, ast.Global | ast.Nonlocal):
-                for name in node.names:
-                    self._declared.setdefault(name, []).append(node)
-                continue
-            for field in _children_fields(kind):
+            fields = _FIELDS.get(kind)
+            for field in _children_fields(kind) if fields is None else fields:
                 value = getattr(node, field, None)
                 if value.__class__ is list:
                     for child in reversed(value):
@@ -123,6 +125,23 @@ class Module:
         self._definitions: dict[str, list[FunctionNode | ast.ClassDef]] = {}
         for definition in (*self.functions, *self.classes):
             self._definitions.setdefault(definition.name, []).append(definition)
+
+    def _note(self, node: ast.AST) -> bool:
+        """Note a definition, an import or the like; whether that is all there is to see in it."""
+        if isinstance(node, FUNCTIONS):
+            self.functions.append(node)
+        elif isinstance(node, ast.ClassDef):
+            self.classes.append(node)
+        elif isinstance(node, ast.arg):
+            self._arguments.setdefault(node.arg, []).append(node)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            self.imports.add(node)
+            return True
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            for name in node.names:
+                self._declared.setdefault(name, []).append(node)
+            return True
+        return False
 
     # -- the tree ---------------------------------------------------------------------------
 
@@ -253,6 +272,17 @@ class Module:
     def arguments(self, name: str) -> list[ast.arg]:
         """Every parameter of that name, of functions and lambdas alike."""
         return self._arguments.get(name, [])
+
+    def attributes(self, attr: str) -> list[ast.Attribute]:
+        """Every ``anything.attr``, in source order."""
+        return sorted(self._attributes.get(attr, ()), key=_start)
+
+    def self_attributes(self) -> Iterator[ast.Attribute]:
+        """Every ``self.anything``."""
+        for nodes in self._attributes.values():
+            for node in nodes:
+                if isinstance(node.value, ast.Name) and node.value.id == "self":
+                    yield node
 
     def uses(self, name: str, scope: ScopeNode) -> list[ast.Name]:
         """The Name nodes spelled ``name`` inside ``scope``, nested functions included, in order."""

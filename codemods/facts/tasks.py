@@ -192,7 +192,7 @@ class Tasks:
         # Objects are used from outside too: every attribute of that name counts.
         attribute = (holder.code.removeprefix("self."), holder.many)
         if attribute not in self._loads:
-            nodes = self._variables.attributes(attribute[0])
+            nodes = self._module.attributes(attribute[0])
             self._loads[attribute] = [
                 (use, node)
                 for node in nodes

@@ -55,24 +55,11 @@ class Variables:
         return scope
 
     @cached_property
-    def _attributes(self) -> dict[str, list[ast.Attribute]]:
-        found: dict[str, list[ast.Attribute]] = defaultdict(list)
-        for node in ast.walk(self._module.tree):
-            if isinstance(node, ast.Attribute):
-                found[node.attr].append(node)
-        return found
-
-    def attributes(self, attr: str) -> list[ast.Attribute]:
-        """Every ``anything.attr`` of the module."""
-        return self._attributes.get(attr, [])
-
-    @cached_property
     def _stores(self) -> dict[tuple[ast.AST | None, str], list[ast.Attribute]]:
         found: dict[tuple[ast.AST | None, str], list[ast.Attribute]] = defaultdict(list)
-        for nodes in self._attributes.values():
-            for node in nodes:
-                if not isinstance(node.ctx, ast.Load) and is_self_attribute(node):
-                    found[self._module.enclosing_class(node), node.attr].append(node)
+        for node in self._module.self_attributes():
+            if not isinstance(node.ctx, ast.Load):
+                found[self._module.enclosing_class(node), node.attr].append(node)
         return found
 
     def stores(self, cls: ast.AST | None, attr: str) -> list[ast.Attribute]:

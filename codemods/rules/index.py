@@ -27,7 +27,7 @@ _LOOP_SCOPES = ((b"fixture", b"async def", b"pytest"),)
 NEEDLES: dict[str, Needles] = {
     "LM000": (),
     "LM001": (),
-    "LM101": ((b"asyncio", b".run("), (b"asyncio import", b"run")),
+    "LM101": ((b"asyncio.run(",), (b"asyncio as", b".run("), (b"asyncio import", b"run")),
     "LM201": resource_needles(),
     "LM202": resource_needles(),
     "LM301": _TASKS,
