@@ -50,6 +50,8 @@ def creations(module: Module, catalog: Catalog) -> Iterator[Creation]:
         value = parent if isinstance(parent, ast.Await) else call
         holder = module.parent(value)
         if isinstance(holder, ast.Attribute):
+            if holder.attr in resource.ends and _is_entered(module, holder):
+                continue
             yield Creation(resource, call, value, function)
         elif isinstance(holder, ast.Assign | ast.AnnAssign) and holder.value is value:
             target = holder.targets[0] if isinstance(holder, ast.Assign) else holder.target
@@ -58,6 +60,12 @@ def creations(module: Module, catalog: Catalog) -> Iterator[Creation]:
             names = _names(target, resource.item)
             if names:
                 yield Creation(resource, call, value, function, holder, names[0], tuple(names[1:]))
+
+
+def _is_entered(module: Module, attribute: ast.Attribute) -> bool:
+    """Whether ``X().method`` is called as the item of an ``async with``."""
+    call = module.parent(attribute)
+    return isinstance(call, ast.Call) and isinstance(module.parent(call), ast.withitem)
 
 
 def _timed(module: Module, call: ast.Call) -> ast.Call:

@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from codemods.catalog.resources import load
 from codemods.facts.callees import assigned_values, body_nodes, callee, instance_class, reached
 from codemods.facts.module import FunctionNode, Module
-from codemods.facts.runs import Group, Run
+from codemods.facts.runs import RUN, Group, Run
 
 _WAITED_ON = {f"asyncio.{name}" for name in ("Queue", "PriorityQueue", "LifoQueue", "Event", "Condition", "Barrier")}
 _LATENT = {f"asyncio.{name}" for name in ("Lock", "Semaphore", "BoundedSemaphore")}
@@ -152,13 +151,20 @@ def _returned(module: Module, coroutine: ast.expr) -> tuple[Bond, str]:
 
 
 def _classify(module: Module, name: str, node: ast.expr) -> Shared:
-    is_receiver = isinstance(parent := module.parent(node), ast.Attribute) and isinstance(
-        module.parent(parent), ast.Call
-    )
     bond, kind = _bond(module, node)
-    if bond is Bond.UNKNOWN and not is_receiver and not kind:
+    if bond is Bond.UNKNOWN and not kind and not _does_async_work(module, node):
         bond = Bond.FREE  # an argument of unknown kind is data far more often than not
     return Shared(name, bond, kind)
+
+
+def _does_async_work(module: Module, node: ast.expr) -> bool:
+    """Whether ``node`` is ``x`` in ``asyncio.run(x.work())`` or in ``await x.work()``."""
+    method = module.parent(node)
+    call = module.parent(method) if isinstance(method, ast.Attribute) else None
+    if not isinstance(call, ast.Call) or call.func is not method:
+        return False
+    around = module.parent(call)
+    return isinstance(around, ast.Await) or (isinstance(around, ast.Call) and module.qualname(around.func) == RUN)
 
 
 def _bond(module: Module, node: ast.expr, depth: int = 3) -> tuple[Bond, str]:
@@ -240,7 +246,7 @@ def _constructor(module: Module, node: ast.expr) -> str:
         return name
     if not name or name.startswith(("asyncio.new", "asyncio.TaskGroup", "concurrent.")):
         return ""
-    return name if name in load().by_name else ""
+    return name if name in module.catalog.by_name else ""
 
 
 def _is_loop_free(node: ast.expr, kind: str) -> bool:

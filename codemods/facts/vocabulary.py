@@ -64,6 +64,9 @@ BORROWERS = frozenset(
 OWNING_KEYWORDS = frozenset({"connector", "http_client", "http_async_client"})
 """Keyword arguments of other resources that take the object over, to close it with themselves."""
 
+BORROWING_KEYWORDS = OWNING_KEYWORDS | {"connection_pool", "session", "transport"}
+"""Keyword arguments of a resource with which it works on, and closes, what somebody else may own."""
+
 LIVE_METHOD = re.compile(
     r"stream|cursor|iter|pipeline|pubsub|subscri|transaction|session|acquire|(^|_)connect|scan_|(^|_)open|(^|_)lock|watch|channel|queue|"
     r"exchange|^new_|^begin|declare|listen|websocket|^ws_|subscribe|consume|nested|context",

@@ -7,7 +7,7 @@ import ast
 from codemods.facts.lifetimes import End, Lifetime
 from codemods.facts.module import Module
 from codemods.facts.traces import Escape
-from codemods.facts.vocabulary import OWNING_KEYWORDS
+from codemods.facts.vocabulary import BORROWING_KEYWORDS
 from codemods.model import Operation, Rewrite, Safety, Severity
 from codemods.rewriting.operations import EnterAsyncWith, RemoveStatement, WrapInTry
 
@@ -94,7 +94,7 @@ def _refuse_shared(module: Module, life: Lifetime) -> None:
     """Raise Refusal when closing the resource would close an object that somebody else gave it."""
     creation = life.creation
     for keyword in creation.call.keywords:
-        if keyword.arg not in OWNING_KEYWORDS or not isinstance(keyword.value, ast.Name | ast.Attribute):
+        if keyword.arg not in BORROWING_KEYWORDS or not isinstance(keyword.value, ast.Name | ast.Attribute):
             continue
         given = keyword.value.id if isinstance(keyword.value, ast.Name) else ""
         stores = [n for n in module.uses(given, creation.function) if isinstance(n.ctx, ast.Store)]
