@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -188,9 +189,9 @@ def test_rules_know_the_target_version(rules_for_tests: None, project: Path, mon
     targets: list[tuple[int, int]] = []
 
     class Spy(facts.Module):
-        def __init__(self, source: Source, target: tuple[int, int]) -> None:
+        def __init__(self, source: Source, target: tuple[int, int], *others: Any) -> None:
             targets.append(target)
-            super().__init__(source, target)
+            super().__init__(source, target, *others)
 
     monkeypatch.setattr(facts, "Module", Spy)
     (project / "a.py").write_text("old_safe()\n")

@@ -40,7 +40,7 @@ def test_the_names_read_without_parsing_are_those_of_the_catalog() -> None:
 
 
 def test_every_constructor_has_its_needles() -> None:
-    needles = set(resources.needles())
+    needles = set(resources.needles(resources.constructor_names()))
     for name in resources.load().by_name:
         package, tail = name.partition(".")[0].encode(), name.rpartition(".")[2].encode()
         assert (package, tail + b"(") in needles
@@ -54,7 +54,7 @@ def test_nothing_that_only_looks_like_a_close_counts_as_one(resource: resources.
 
 def test_an_entry_of_the_user_is_added_and_replaces() -> None:
     own = entry(qualname="aiohttp.ClientSession", close="shut")
-    catalog = resources.load([own, entry(aliases=["shop.connect"])])
+    catalog = resources.load((resources.parse(own), resources.parse(entry(aliases=["shop.connect"]))))
     assert catalog.by_name["aiohttp.ClientSession"].close == "shut"
     assert catalog.by_name["shop.connect"].qualname == "shop.Client"
     assert resources.load().by_name["aiohttp.ClientSession"].close == "close"
@@ -64,19 +64,22 @@ def test_an_entry_of_the_user_is_added_and_replaces() -> None:
     ("changes", "complaint"),
     [
         ({"colour": "red"}, "shop.Client: unknown key 'colour'"),
-        ({"close": 3}, "shop.Client: close: expected str, not 3"),
+        ({"close": 3}, "shop.Client: close: expected a string, not 3"),
         ({"aliases": "shop.connect"}, "shop.Client: aliases: expected a list of strings"),
         ({"aliases": [1]}, "shop.Client: aliases: expected a list of strings"),
         ({"close": None}, "shop.Client: close is missing"),
         ({"context": "with"}, "shop.Client: context: 'with' is not one of async-with, async-with-await, none"),
         ({"acquire": "yield"}, "shop.Client: acquire: 'yield' is neither call nor await"),
         ({"context": "none", "close": ""}, "shop.Client: without a context manager and without close"),
+        ({"qualname": "Client"}, "Client: 'Client' is not what an import spells"),
+        ({"aliases": ["shop connect"]}, "shop.Client: 'shop connect' is not what an import spells"),
+        ({"severity": "fatal"}, "shop.Client: severity: 'fatal' is not one of info, warning, error"),
         ({"qualname": None}, "a resource without qualname: qualname is missing"),
     ],
 )
 def test_an_entry_that_makes_no_sense_is_named(changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(resources.CatalogError, match=f"^{complaint}"):
-        resources.load([entry(**changes)])
+        resources.parse(entry(**changes))
 
 
 def test_the_cleanup_closes_and_then_waits() -> None:

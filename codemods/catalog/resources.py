@@ -9,10 +9,17 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from codemods.model import Severity
 from codemods.needles import Imported
 
 _FILE = Path(__file__).with_name("resources.toml")
-_SCALARS: dict[Any, type] = {"bool": bool, "int": int, "str": str}
+_SCALARS: dict[Any, tuple[type, str]] = {
+    "bool": (bool, "true or false"),
+    "int": (int, "a whole number"),
+    "str": (str, "a string"),
+}
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+_SEVERITIES = tuple(severity.value for severity in Severity)
 _CONTEXTS = ("async-with", "async-with-await", "none")
 
 
@@ -88,27 +95,18 @@ class Catalog:
         return tails
 
 
-def load(extra: Iterable[Mapping[str, Any]] = ()) -> Catalog:
-    """The catalog of this package, with ``extra`` entries that replace those of the same name.
-
-    Raises CatalogError for an extra entry that makes no sense.
-    """
-    by_name = dict(_own().by_name)
-    for table in extra:
-        resource = parse(table)
-        by_name.update(dict.fromkeys(resource.constructors, resource))
-    return Catalog(by_name) if extra else _own()
+@cache
+def load(extra: tuple[Resource, ...] = ()) -> Catalog:
+    """The catalog of this package, with ``extra`` entries that replace those of the same name."""
+    return Catalog({name: resource for resource in (*_own(), *extra) for name in resource.constructors})
 
 
 @cache
-def _own() -> Catalog:
+def _own() -> tuple[Resource, ...]:
     import tomllib  # 15 ms that a run over files without any of these names need not pay
 
     with _FILE.open("rb") as file:
-        tables = tomllib.load(file)["resource"]
-    return Catalog(
-        {name: resource for table in tables for resource in [parse(table)] for name in resource.constructors}
-    )
+        return tuple(parse(table) for table in tomllib.load(file)["resource"])
 
 
 def parse(table: Mapping[str, Any]) -> Resource:
@@ -116,7 +114,7 @@ def parse(table: Mapping[str, Any]) -> Resource:
 
     Raises CatalogError for an unknown or missing key and for a value of the wrong kind.
     """
-    where = table.get("qualname", "a resource without qualname")
+    where = str(table.get("qualname", "a resource without qualname"))
     known = {f.name: f for f in fields(Resource)}
     values: dict[str, Any] = {}
     for key, value in table.items():
@@ -124,8 +122,9 @@ def parse(table: Mapping[str, Any]) -> Resource:
             raise CatalogError(f"{where}: unknown key {key!r}")
         kind = known[key].type
         if kind in _SCALARS:
-            if type(value) is not _SCALARS[kind]:
-                raise CatalogError(f"{where}: {key}: expected {_SCALARS[kind].__name__}, not {value!r}")
+            wanted, said = _SCALARS[kind]
+            if type(value) is not wanted:
+                raise CatalogError(f"{where}: {key}: expected {said}, not {value!r}")
             values[key] = value
         elif isinstance(value, list) and all(isinstance(item, str) for item in value):
             values[key] = tuple(value)
@@ -134,6 +133,11 @@ def parse(table: Mapping[str, Any]) -> Resource:
     missing = [key for key in ("qualname", "acquire", "context", "close") if key not in values]
     if missing:
         raise CatalogError(f"{where}: {', '.join(missing)} is missing")
+    for name in (values["qualname"], *values.get("aliases", ())):
+        if not _DOTTED.fullmatch(name):
+            raise CatalogError(f"{where}: {name!r} is not what an import spells, such as aiohttp.ClientSession")
+    if values.get("severity", "warning") not in _SEVERITIES:
+        raise CatalogError(f"{where}: severity: {values['severity']!r} is not one of {', '.join(_SEVERITIES)}")
     if values["context"] not in _CONTEXTS:
         raise CatalogError(f"{where}: context: {values['context']!r} is not one of {', '.join(_CONTEXTS)}")
     if values["acquire"] not in ("call", "await"):
@@ -152,10 +156,9 @@ def constructor_names() -> frozenset[str]:
     return frozenset(name for line in lines for name in re.findall(r'"([\w.]+)"', line))
 
 
-@cache
-def needles() -> tuple[tuple[bytes, ...], ...]:
+def needles(constructors: Iterable[str]) -> tuple[tuple[bytes, ...], ...]:
     """For each constructor what occurs in a file that calls it: its package and its last name."""
-    pairs = {(name.partition(".")[0], name.rpartition(".")[2]) for name in constructor_names()}
+    pairs = {(name.partition(".")[0], name.rpartition(".")[2]) for name in constructors}
     spellings = ("{}(", "{} as ")
     return tuple(
         (Imported(package.encode()), form.format(tail).encode())

@@ -10,7 +10,7 @@ from codemods.engine.select import Prefilter, chosen
 from codemods.engine.settings import Settings
 from codemods.engine.suppress import MARK, Suppressions
 from codemods.model import Finding, Severity, Span
-from codemods.rules.index import Entry, entries
+from codemods.rules.index import Entry, entries, with_needles
 from codemods.source import Source, UndecodableError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Analyser:
     def __init__(self, settings: Settings) -> None:
         """Raises SettingsError for a selector that fits no rule."""
         self.settings = settings
-        self.rules = chosen(entries(), settings)
+        self.rules = with_needles(chosen(entries(), settings), settings.resource)
         self._codes = {rule.code for rule in self.rules}
         self.file_rules = Prefilter([rule for rule in self.rules if not rule.sees_project])
         self.project_rules = Prefilter([rule for rule in self.rules if rule.sees_project])
@@ -79,7 +79,7 @@ class Analyser:
         from codemods.facts.module import Module  # with ast: only for a file that holds a needle
 
         try:
-            module = Module(source, self.settings.target_version)
+            module = Module(source, self.settings.target_version, self.settings.resource)
         except CANNOT_PARSE as error:
             return [unparsable(source, error)]
         return [

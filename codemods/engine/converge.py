@@ -14,7 +14,6 @@ from typing import Protocol
 
 from codemods.engine import integrity
 from codemods.engine.results import Fix, Outcome, Rejected
-from codemods.facts.module import Module
 from codemods.model import Edit, Finding, Safety
 from codemods.project.tree import Project
 from codemods.rewriting.locate import MisplacedError
@@ -78,7 +77,7 @@ class _ProjectWorld:
 
     def with_sources(self, sources: Mapping[str, Source]) -> World:
         known = self.project.modules
-        parsed = {path: Module(source, known[path].target) for path, source in sources.items() if path in known}
+        parsed = {path: known[path].changed(source) for path, source in sources.items() if path in known}
         changed = replace(
             self.project,
             modules={**known, **parsed},

@@ -98,7 +98,7 @@ class Examiner:
         from codemods.facts.module import Module
         from codemods.project.tree import Project
 
-        project = Project(self.task.directory, {}, overlay)
+        project, settings = Project(self.task.directory, {}, overlay), self.task.settings
         modules: dict[str, Module] = {}
         broken: list[Finding] = []
         for path in paths:
@@ -106,7 +106,7 @@ class Examiner:
             if source is None:
                 continue
             try:
-                modules[path] = Module(source, self.task.settings.target_version)
+                modules[path] = Module(source, settings.target_version, settings.resource)
             except CANNOT_PARSE as error:
                 broken += self.analyser.loud([unparsable(source, error)], source)
         return Project(self.task.directory, modules, overlay), broken

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from codemods.catalog.resources import CatalogError, Resource
+from codemods.catalog.resources import parse as parse_resource
 from codemods.model import Severity
 
 DEFAULT_EXCLUDE = (
@@ -66,6 +68,8 @@ class Settings:
     target_version: tuple[int, int] = OLDEST_TARGET
     output_format: str = "text"
     pytest_asyncio_version: str = ""
+    resource: tuple[Resource, ...] = ()
+    """What the user adds to the catalog of resources; in the config file an array of tables."""
     root: Path = Path()
     """Where the config file stands; patterns and finding ids are relative to it. Not a key."""
 
@@ -218,6 +222,8 @@ def _value(key: str, value: Any) -> Any:
         return _one_of(value, [severity.value for severity in Severity], Severity)
     if key == "output-format":
         return _one_of(value, OUTPUT_FORMATS, str)
+    if key == "resource":
+        return _resources(value)
     if isinstance(default, tuple):
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise SettingsError("expected a list of strings")
@@ -225,6 +231,19 @@ def _value(key: str, value: Any) -> Any:
     if type(value) is not type(default):
         raise SettingsError(f"expected {'true or false' if isinstance(default, bool) else 'a string'}")
     return value
+
+
+def _resources(tables: Any) -> tuple[Resource, ...]:
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise SettingsError("expected tables: [[tool.loopmend.resource]], or [[resource]] in loopmend.toml")
+    keys = [f.name for f in fields(Resource)]
+    for table in tables:
+        for key in table.keys() - set(keys):
+            raise SettingsError(f"{table.get('qualname', '?')}: unknown key {key!r}{suggestion(key, keys)}")
+    try:
+        return tuple(map(parse_resource, tables))
+    except CatalogError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _one_of(value: Any, allowed: Iterable[str], kind: Any) -> Any:

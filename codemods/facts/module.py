@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from codemods.catalog.resources import Catalog, Resource, load
 from codemods.facts.imports import Imports
 from codemods.model import Span
 from codemods.source import Source
@@ -66,10 +67,11 @@ class Module:
     and UndecodableError.
     """
 
-    def __init__(self, source: Source, target: tuple[int, int] = (3, 11)) -> None:
+    def __init__(self, source: Source, target: tuple[int, int] = (3, 11), resources: tuple[Resource, ...] = ()) -> None:
         self.source = source
         self.target = target
         """The oldest Python that the code has to run on."""
+        self._resources = resources
         self.path = source.path
         self.text = source.text
         self.tree = ast.parse(source.data, filename=source.path)
@@ -142,6 +144,15 @@ class Module:
                 self._declared.setdefault(name, []).append(node)
             return True
         return False
+
+    def changed(self, source: Source) -> Module:
+        """The same file with other text. Raises what ``Module`` raises."""
+        return Module(source, self.target, self._resources)
+
+    @property
+    def catalog(self) -> Catalog:
+        """What has to be closed: the resources of this package and those of the user."""
+        return load(self._resources)
 
     # -- the tree ---------------------------------------------------------------------------
 

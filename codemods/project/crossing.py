@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from enum import IntEnum
 
-from codemods.catalog.resources import load
 from codemods.facts.module import FUNCTIONS, FunctionNode, walk_scope
 from codemods.project.pytest_syntax import Fixture
 
@@ -70,7 +69,7 @@ def _code(fixture: Fixture, nodes: list[ast.AST]) -> str:
 
 def _opened(fixture: Fixture, nodes: list[ast.AST]) -> set[str]:
     """The resources of the catalog that the body makes: the one that comes out, else all."""
-    known = load().by_name
+    known = fixture.module.catalog.by_name
     out = {n.value.id for n in nodes if isinstance(n, ast.Yield | ast.Return) and isinstance(n.value, ast.Name)}
     handed: set[str] = set()
     made: set[str] = set()

@@ -7,15 +7,18 @@ The code and the name of a rule are those of its file, ``lm101_multiple_runs.py`
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, NamedTuple
 
+from codemods.catalog.resources import constructor_names
 from codemods.catalog.resources import needles as resource_needles
 from codemods.rules import __name__ as package_name
 from codemods.rules import __path__ as package_path
 
 if TYPE_CHECKING:
+    from codemods.catalog.resources import Resource
     from codemods.rules.base import AnyRule
 
 Needles = tuple[tuple[bytes, ...], ...]
@@ -28,14 +31,16 @@ NEEDLES: dict[str, Needles] = {
     "LM000": (),
     "LM001": (),
     "LM101": ((b"asyncio.run(",), (b"asyncio as", b".run("), (b"asyncio import", b"run")),
-    "LM201": resource_needles(),
-    "LM202": resource_needles(),
+    "LM201": resource_needles(constructor_names()),
+    "LM202": resource_needles(constructor_names()),
     "LM301": _TASKS,
     "LM302": tuple((*group, b".cancel(") for group in _TASKS),
     "LM401": _LOOP_SCOPES,
     "LM402": _LOOP_SCOPES,
 }
 """The rarer a needle, the faster: ``.create_task(`` with its dot leaves 1 % of files, without it 6 %."""
+
+_NEED_RESOURCES = ("LM201", "LM202")
 
 CONTEXT: dict[str, Needles] = {
     "LM401": ((b"pytest",), (b"async def test",)),
@@ -79,3 +84,11 @@ def entries() -> tuple[Entry, ...]:
             needles, context = NEEDLES.get(code, ()), CONTEXT.get(code, ())
             found.append(Entry(code, match[2].replace("_", "-"), module, needles, context))
     return tuple(found)
+
+
+def with_needles(rules: Iterable[Entry], resources: Iterable[Resource]) -> tuple[Entry, ...]:
+    """The rules, with needles for resources of the user's own."""
+    extra = resource_needles({name for resource in resources for name in resource.constructors})
+    return tuple(
+        rule._replace(needles=(*rule.needles, *extra)) if rule.code in _NEED_RESOURCES else rule for rule in rules
+    )

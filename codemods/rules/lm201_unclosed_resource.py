@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from codemods.catalog.resources import load
 from codemods.facts.lifetimes import End, Lifetime, lifetimes
 from codemods.facts.module import Module
 from codemods.model import Finding, Severity
@@ -58,7 +57,7 @@ class UnclosedResource(Rule):
 
     def find(self, module: Module) -> Iterator[Finding]:
         """Every resource of a function that is never closed."""
-        for life in lifetimes(module, load()):
+        for life in lifetimes(module, module.catalog):
             if life.end is not End.NEVER:
                 continue
             creation = life.creation

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from codemods.catalog.resources import load
 from codemods.facts.lifetimes import End, lifetimes
 from codemods.facts.module import Module
 from codemods.model import Finding, Severity
@@ -53,7 +52,7 @@ class CloseSkipped(Rule):
 
     def find(self, module: Module) -> Iterator[Finding]:
         """Every resource of a coroutine that is closed on the happy path only."""
-        for life in lifetimes(module, load()):
+        for life in lifetimes(module, module.catalog):
             creation = life.creation
             if life.end is not End.HAPPY or creation.binding is None or not module.in_coroutine(creation.call):
                 continue
