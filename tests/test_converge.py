@@ -69,6 +69,18 @@ def test_a_rewrite_that_brings_another_finding_is_taken_back() -> None:
     assert outcome.rejected[0].reason == "the rewrite would bring a new finding of worse"
 
 
+def test_a_rewrite_that_lacks_another_one_waits_for_it() -> None:
+    """While ``first`` is there, mending ``second`` brings a finding of ``third``."""
+
+    def third_if_first(module: Module, call: Span, statement: Span) -> tuple[Operation, ...]:
+        return replace_by("third()" if module.calls_ending("first") else "3")(module, call, statement)
+
+    text, outcome = run(
+        "a = second()\nb = first()\n", second=third_if_first, first=replace_by("1"), third=replace_by("0")
+    )
+    assert (text, outcome.rejected) == ("a = 3\nb = 1\n", ())
+
+
 def test_a_string_may_not_change() -> None:
     text, outcome = run('a = bad("text")\n', bad=replace_by("1"))
     assert text == 'a = bad("text")\n'

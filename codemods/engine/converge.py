@@ -113,6 +113,8 @@ class _Convergence:
         self._sources: dict[str, Source] = {}
         self._fixed: list[Fix] = []
         self._rejected: dict[_Key, Rejected] = {}
+        self._waiting: dict[_Key, Rejected] = {}
+        """What breaks something as long as nothing else changes."""
         self._demoted: set[_Key] = set()
         self._deferred: set[_Key] = set()
 
@@ -129,7 +131,8 @@ class _Convergence:
                 continue
             seen.add(self._state())
         found = [self._as_demoted(f) for f in self._findings]
-        return Outcome(self._sources, tuple(self._fixed), tuple(found), tuple(self._rejected.values()))
+        rejected = (*self._rejected.values(), *self._waiting.values())
+        return Outcome(self._sources, tuple(self._fixed), tuple(found), rejected)
 
     def _state(self) -> frozenset[tuple[str, bytes]]:
         return frozenset((path, source.data) for path, source in self._sources.items())
@@ -149,7 +152,7 @@ class _Convergence:
         for finding in map(self._as_demoted, self._findings):
             key = _key(finding)
             chosen = key in self._deferred or self._wanted(finding)
-            if finding.rewrite is None or key in self._rejected or not chosen:
+            if finding.rewrite is None or key in self._rejected or key in self._waiting or not chosen:
                 continue
             try:
                 edits = lower(finding.rewrite, finding.path, self._world.read)
@@ -167,7 +170,10 @@ class _Convergence:
         return steps
 
     def _take(self, steps: list[_Step], turn: int) -> None:
-        """Keep all steps when they hold together; else those that hold alone, together or one."""
+        """Keep all steps when they hold together; else those that hold alone, together or one.
+
+        What does not hold alone waits until something else has changed: that may be what it lacks.
+        """
         if not self._keep(self._attempt(steps), turn):
             return
         sound: list[_Step] = []
@@ -176,7 +182,7 @@ class _Convergence:
             if reason == _LOSES_COMMENT:
                 self._demoted.add(_key(step.finding))
             elif reason:
-                self._rejected[_key(step.finding)] = Rejected(step.finding, reason)
+                self._waiting[_key(step.finding)] = Rejected(step.finding, reason)
             else:
                 sound.append(step)
         if sound and self._keep(self._attempt(sound), turn):
@@ -208,6 +214,7 @@ class _Convergence:
         """Make the outcome of an attempt the world; the reason why not, empty when it was kept."""
         if attempt.world is not None and not attempt.broken:
             self._world, self._findings = attempt.world, attempt.findings
+            self._waiting.clear()
             self._sources.update(attempt.changed)
             self._fixed.extend(Fix(step.finding, step.edits, turn) for step in attempt.steps)
         return attempt.broken
