@@ -9,5 +9,5 @@ async def test_lists_jobs_again(client):
     assert await client.jobs() == []
 
 
-async def test_is_healthy():
-    assert await is_healthy("http://localhost:8080")
+async def test_is_healthy(url):
+    assert await is_healthy(url)
