@@ -61,6 +61,28 @@ def test_columns_count_characters_and_not_bytes() -> None:
     assert (here.span(call).column, here.code(call)) == (12, "mark()")
 
 
+def test_all_syntax_is_walked() -> None:
+    text = """
+match x:
+    case True | None | 1 | "a" | -1 | 1+2j: pass
+    case [a, *rest] | {"k": a, **rest} | C(a, k=rest): pass
+    case _ as a: pass
+try: pass
+except* E as e: pass
+async def f(a, /, b: int = 1, *c, d, **e) -> None:
+    async with x as y, z: yield (y := 1)
+    [i async for i in x if i]; {**a}; f"{x!r:>{w}}"; x[1:2, ...]; lambda *a, b=1: (yield)
+    global g; del a, b; assert a, b; return
+class C[T](A, metaclass=B): x: int
+type X[*Ts, **P] = int
+"""
+    import sys
+
+    if sys.version_info < (3, 12):
+        text = text.replace("[T]", "").replace("type X[*Ts, **P] = int\n", "")
+    assert {f.name for f in module(text).functions} == {"f"}
+
+
 FOLLOWS = [
     ("mark()\nmark()", True),
     ("if x:\n    mark()\nelse:\n    mark()", False),

@@ -56,6 +56,7 @@ _NOTED = frozenset(
     {
         *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.arg),
         *(ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal),
+        *(ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping),
     }
 )
 
@@ -86,6 +87,8 @@ class Module:
         self._calls: dict[str, list[ast.Call]] = {}
         self._attributes: dict[str, list[ast.Attribute]] = {}
         self._declared: dict[str, list[ast.Global | ast.Nonlocal]] = {}
+        self._captured: set[str | None] = set()
+        """What ``except ... as name`` and patterns bind."""
         self._survey()
 
     def _survey(self) -> None:
@@ -143,6 +146,10 @@ class Module:
             for name in node.names:
                 self._declared.setdefault(name, []).append(node)
             return True
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar):
+            self._captured.add(node.name)
+        elif isinstance(node, ast.MatchMapping):
+            self._captured.add(node.rest)
         return False
 
     def changed(self, source: Source) -> Module:
@@ -312,6 +319,15 @@ class Module:
             for statement in self.imports.statements
         )
 
+    def is_bound(self, name: str, at: ast.AST) -> bool:
+        """Whether a scope around ``at`` binds ``name``: if not, it means the builtin."""
+        scope = self.scope(at)
+        while not isinstance(scope, ast.Module):
+            if self.binds(name, scope):
+                return True
+            scope = self.scope(scope)
+        return self.binds(name, scope)
+
     def all_identifiers(self) -> set[str]:
         """Every identifier that occurs anywhere as a name, definition, parameter or import."""
         return {
@@ -319,6 +335,8 @@ class Module:
             *self._arguments,
             *self.imports.names,
             *self._definitions,
+            *self._declared,
+            *(name for name in self._captured if name),
         }
 
     def is_declared(self, name: str, scope: ScopeNode) -> bool:
@@ -419,7 +437,7 @@ def _start(node: ast.AST) -> tuple[int, int]:
     return (node.lineno, node.col_offset)  # type: ignore[attr-defined]
 
 
-_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
+_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {ast.MatchSingleton: ()}  # ``case True:`` holds no node
 
 
 def _children_fields(kind: type[ast.AST]) -> tuple[str, ...]:
