@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 from typing import NamedTuple
 
 from codemods.facts.flow import LOOPS
@@ -26,61 +27,91 @@ def reads_of(module: Module, name: str, binding: ast.stmt, scope: ScopeNode) -> 
     """
     here = _start(binding)
     block = module.block(binding)
-    stores: list[ast.stmt] = []
-    loads: list[ast.Name] = []
-    for node in module.uses(name, scope):
-        if isinstance(node.ctx, ast.Load):
-            loads.append(node)
-        elif not isinstance(node.ctx, ast.Del) and module.scope(node) is scope:
-            statement = module.statement(node)
-            if statement is not binding and not _is_reset(statement):
-                stores.append(statement)
+    behind = set(block.statements[block.index :])
+    around = {node: child for child, node in _pairs(module, binding, scope)}
+    loops = {node for node in around if isinstance(node, LOOPS)}
+    history = _history(module, name, scope)
     own: list[ast.Name] = []
     mixed = ""
-    for load in loads:
-        position = _start(load)
-        chain = _statements_around(module, load, scope)
-        if module.statement(load) is binding:
+    for load in history.loads:
+        if load.statement is binding:
             continue
-        if position < here:
-            if _common_loop(module, load, binding, scope) and not _killed(module, stores, chain, (0, 0), position):
-                own.append(load)
+        if load.start < here:
+            repeated = loops and any(node in loops for _, node in load.pairs)
+            if repeated and not load.is_killed(binding, (0, 0)):
+                own.append(load.name)
                 mixed = mixed or "it lives on into the next round of a loop"
             continue
-        if _killed(module, stores, chain, here, position):
+        if load.is_killed(binding, here):
             continue
-        in_block = any(statement in chain for statement in block.statements[block.index :])
-        if not in_block and _excluded(module, binding, load, scope):
+        in_block = any(child in behind for child, _ in load.pairs)
+        if not in_block and _excluded(around, load.pairs):
             continue
-        own.append(load)
-        if any(here < _start(store) < position for store in stores):
+        own.append(load.name)
+        if any(here < _start(store) < load.start for store in history.stores if store is not binding):
             mixed = mixed or "it is assigned again on the way"
     return Reads(own, mixed)
 
 
-def _killed(
-    module: Module, stores: list[ast.stmt], chain: list[ast.stmt], after: tuple[int, int], before: tuple[int, int]
-) -> bool:
-    """Whether a store between two positions stands in a block around the read, above it."""
-    for store in stores:
-        if after < _start(store) < before:
-            block = module.block(store)
-            if any(statement in chain for statement in block.statements[block.index + 1 :]):
-                return True
-            if isinstance(store, ast.With | ast.AsyncWith | ast.For | ast.AsyncFor) and store in chain:
-                return True
-    return False
+_Pairs = list[tuple[ast.AST, ast.AST]]
 
 
-def _excluded(module: Module, binding: ast.stmt, load: ast.Name, scope: ScopeNode) -> bool:
-    """Whether the read stands in another branch of an ``if`` or ``match`` than the assignment."""
-    around = {id(node): child for child, node in _pairs(module, binding, scope)}
-    for child, node in _pairs(module, load, scope):
-        other = around.get(id(node))
-        if other is not None and isinstance(node, ast.If | ast.Match):
-            return _branch(node, child) != _branch(node, other)
+class _Load(NamedTuple):
+    """One read of a name, and what can be said of it whatever the assignment in question."""
+
+    name: ast.Name
+    start: tuple[int, int]
+    statement: ast.stmt
+    pairs: _Pairs
+    killers: list[ast.stmt]
+    """The assignments that stand in a block around the read, above it."""
+
+    def is_killed(self, binding: ast.stmt, after: tuple[int, int]) -> bool:
+        """Whether an assignment other than ``binding`` stands between ``after`` and the read."""
+        return any(after < _start(store) < self.start for store in self.killers if store is not binding)
+
+
+class _History(NamedTuple):
+    stores: list[ast.stmt]
+    loads: list[_Load]
+
+
+@lru_cache(maxsize=1)
+def _history(module: Module, name: str, scope: ScopeNode) -> _History:
+    """All that happens to a name in a scope; the next question is mostly about the same name."""
+    stores: list[ast.stmt] = []
+    names: list[ast.Name] = []
+    for node in module.uses(name, scope):
+        if isinstance(node.ctx, ast.Load):
+            names.append(node)
+        elif not isinstance(node.ctx, ast.Del) and module.scope(node) is scope:
+            statement = module.statement(node)
+            if not _is_reset(statement):
+                stores.append(statement)
+    blocks = [(store, module.block(store)) for store in stores]
+    below = [(store, set(block.statements[block.index + 1 :])) for store, block in blocks]
+    loads: list[_Load] = []
+    for node in names:
+        pairs = _pairs(module, node, scope)
+        chain = {child for child, _ in pairs}
+        killers = [
+            store
+            for store, behind in below
+            if not behind.isdisjoint(chain) or (isinstance(store, _BINDING_BLOCKS) and store in chain)
+        ]
+        loads.append(_Load(node, _start(node), module.statement(node), pairs, killers))
+    return _History(stores, loads)
+
+
+_BINDING_BLOCKS = (ast.With, ast.AsyncWith, ast.For, ast.AsyncFor)
+
+
+def _excluded(around: dict[ast.AST, ast.AST], pairs: _Pairs) -> bool:
+    """Whether a read stands in another branch of an ``if`` or ``match`` than the assignment."""
+    for child, node in pairs:
+        other = around.get(node)
         if other is not None:
-            return False
+            return isinstance(node, ast.If | ast.Match) and _branch(node, child) != _branch(node, other)
     return False
 
 
@@ -90,9 +121,9 @@ def _branch(node: ast.If | ast.Match, child: ast.AST) -> object:
     return child
 
 
-def _pairs(module: Module, node: ast.AST, scope: ScopeNode) -> list[tuple[ast.AST, ast.AST]]:
+def _pairs(module: Module, node: ast.AST, scope: ScopeNode) -> _Pairs:
     """(child, parent) from ``node`` up to ``scope``."""
-    pairs: list[tuple[ast.AST, ast.AST]] = []
+    pairs: _Pairs = []
     child = node
     for above in module.ancestors(node):
         pairs.append((child, above))
@@ -100,16 +131,6 @@ def _pairs(module: Module, node: ast.AST, scope: ScopeNode) -> list[tuple[ast.AS
             break
         child = above
     return pairs
-
-
-def _statements_around(module: Module, node: ast.AST, scope: ScopeNode) -> list[ast.stmt]:
-    return [child for child, _ in _pairs(module, node, scope) if isinstance(child, ast.stmt)]
-
-
-def _common_loop(module: Module, one: ast.AST, other: ast.AST, scope: ScopeNode) -> bool:
-    loops = [node for _, node in _pairs(module, one, scope) if isinstance(node, LOOPS)]
-    around = [node for _, node in _pairs(module, other, scope)]
-    return any(loop in around for loop in loops)
 
 
 def _is_reset(statement: ast.stmt) -> bool:
