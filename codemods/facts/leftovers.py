@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ast
+import itertools
 
-from codemods.facts.callees import body_nodes, callee, reached
-from codemods.facts.module import Module
+from codemods.facts.callees import assigned_values, body_nodes, callee, reached
+from codemods.facts.module import Module, walk_scope
 
-_SPAWNING = {"create_task", "ensure_future", "call_soon", "call_later", "call_at", "run_coroutine_threadsafe"}
+_SPAWNING = {
+    *("create_task", "ensure_future", "call_soon", "call_later", "call_at", "run_coroutine_threadsafe"),
+    *("shield", "as_completed", "start_server", "start_unix_server", "create_server", "create_datagram_endpoint"),
+}
+_LOOPS = ("asyncio.get_running_loop", "asyncio.get_event_loop")
+_PLAIN_DECORATORS = {"staticmethod", "classmethod", "override", "final"}
 _SETTING = {
     "set_debug",
     "set_exception_handler",
@@ -22,33 +28,103 @@ _SETTING = {
 _SELF_CANCELLING = "asyncio.current_task"
 
 
-def leaves_something(module: Module, coroutine: ast.expr) -> str:
+def leaves_something(module: Module, coroutine: ast.expr, *, last: bool = False) -> str:
     """What the coroutine may leave to the next run on the same loop, in words; empty when nothing.
 
     What is not in this file is taken to clean up behind itself; a coroutine that is not in this
-    file at all is not.
+    file at all is not. What the ``last`` one leaves, nobody gets.
     """
     function = callee(module, coroutine)
     if function is None:
         return f"`{_short(coroutine)}` is not defined in this file, so it may leave tasks behind"
+    if any(_short(d) not in _PLAIN_DECORATORS for d in function.decorator_list):
+        return f"`{function.name}` is decorated, so more may happen than it says"
+    if last:
+        return ""
+    goes_on = _survives_exception(module, coroutine)
     for inner in reached(module, function):
         for node in body_nodes(inner):
-            if isinstance(node, ast.Call) and (reason := _leaves(module, node)):
+            reason = _leaves(module, node, goes_on=goes_on)
+            if reason:
                 return f"`{inner.name}` {reason}"
     return ""
 
 
-def _leaves(module: Module, call: ast.Call) -> str:
+def sets_context(module: Module, call: ast.Call) -> bool:
+    """Whether a call sets a context variable, itself or in the functions of this file that it calls."""
+    if _sets_context(module, call):
+        return True
+    function = callee(module, call)
+    if function is None or isinstance(function, ast.AsyncFunctionDef):
+        return False
+    inside = (node for inner in reached(module, function) for node in body_nodes(inner))
+    return any(isinstance(node, ast.Call) and _sets_context(module, node) for node in inside)
+
+
+def _leaves(module: Module, node: ast.AST, *, goes_on: bool) -> str:
+    if isinstance(node, ast.Call):
+        return _call_leaves(module, node, goes_on=goes_on)
+    if isinstance(node, ast.AsyncFor) and _is_left_early(module, node):
+        return "may leave an asynchronous generator open"
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _is_loop(module, node.value):
+        return "changes settings of the loop"
+    return ""
+
+
+def _call_leaves(module: Module, call: ast.Call, *, goes_on: bool) -> str:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name in _SPAWNING and not _in_task_group(module, call):
+        return "starts tasks that may go on after it"
+    awaited = isinstance(module.parent(call), ast.Await)
+    if name == "run_in_executor" and not awaited:
+        return "starts a thread that may go on after it"
+    if module.qualname(call.func) == "asyncio.gather" and _may_abandon(module, call, goes_on=goes_on):
         return "starts tasks that may go on after it"
     if name in _SETTING:
         return "changes settings of the loop"
     if module.qualname(call.func) == _SELF_CANCELLING:
         return "handles its own task"
-    if name == "set" and isinstance(call.func, ast.Attribute) and _is_context_variable(module, call.func.value):
-        return "sets a context variable"
-    return ""
+    return "sets a context variable" if _sets_context(module, call) else ""
+
+
+def _sets_context(module: Module, call: ast.Call) -> bool:
+    """``variable.set(value)`` of a context variable, or of something imported, which may be one."""
+    function = call.func
+    if not (isinstance(function, ast.Attribute) and function.attr == "set" and len(call.args) == 1):
+        return False
+    return _is_context_variable(module, function.value) or module.qualname(function.value) is not None
+
+
+def _may_abandon(module: Module, gather: ast.Call, *, goes_on: bool) -> bool:
+    """Whether the others of a ``gather`` can go on when one has failed: nobody else ends them."""
+    if not isinstance(module.parent(gather), ast.Await):
+        return True
+    if any(keyword.arg == "return_exceptions" for keyword in gather.keywords) or len(gather.args) == 0:
+        return False
+    return goes_on or _survives_exception(module, gather)
+
+
+def _survives_exception(module: Module, node: ast.AST) -> bool:
+    """Whether a ``try`` or ``with`` of the same function may catch what ``node`` raises."""
+    scope = module.scope(node)
+    for above in itertools.takewhile(lambda above: above is not scope, module.ancestors(node)):
+        if isinstance(above, ast.With) or (isinstance(above, ast.Try | ast.TryStar) and above.handlers):
+            return True
+    return False
+
+
+def _is_left_early(module: Module, loop: ast.AsyncFor) -> bool:
+    """Whether an ``async for`` over a generator of this file can end before the generator does."""
+    sources = assigned_values(module, loop.iter) if isinstance(loop.iter, ast.Name) else [loop.iter]
+    made = [function for source in sources if (function := callee(module, source)) is not None]
+    yields = any(isinstance(node, ast.Yield) for function in made for node in body_nodes(function))
+    body = [node for statement in loop.body for node in walk_scope(statement)]
+    return yields and any(isinstance(node, ast.Break | ast.Return) for node in body)
+
+
+def _is_loop(module: Module, node: ast.expr) -> bool:
+    values = assigned_values(module, node) if isinstance(node, ast.Name) else [node]
+    return any(isinstance(value, ast.Call) and module.qualname(value.func) in _LOOPS for value in values)
 
 
 def _in_task_group(module: Module, call: ast.Call) -> bool:

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from codemods.facts import flow
-from codemods.facts.module import FUNCTIONS, Module, ScopeNode
+from codemods.facts.callees import body_nodes, reached
+from codemods.facts.module import FUNCTIONS, FunctionNode, Module, ScopeNode
 
 RUN = "asyncio.run"
 _PROBES = ("asyncio.get_running_loop", "asyncio.get_event_loop")
 _POLICY_SWITCHES = ("asyncio.set_event_loop_policy", "uvloop.install", "nest_asyncio.apply")
+_LOOP_STARTERS = ("run", "run_until_complete", "run_forever")
+_PROPERTIES = {"property", "cached_property", "hybrid_property"}
 _MICROPYTHON = {"uasyncio", "machine", "network", "micropython", "utime"}
 
 
@@ -52,6 +55,44 @@ def groups(module: Module) -> Iterator[Group]:
         for chain in _chains(module, runs):
             if not _loop_changes(module, scope, chain):
                 yield Group(scope, tuple(chain))
+
+
+def options(group: Group) -> set[tuple[tuple[str | None, str], ...]]:
+    """The different sets of keyword arguments that the runs of a group have."""
+    return {tuple((k.arg, ast.dump(k.value)) for k in run.call.keywords) for run in group.runs}
+
+
+def starts_a_loop(module: Module, function: FunctionNode) -> bool:
+    """Whether calling ``function`` runs a loop before it returns: it cannot be called from a coroutine."""
+    if isinstance(function, ast.AsyncFunctionDef):
+        return False
+    return any(_is_loop_start(module, node) for inner in reached(module, function) for node in body_nodes(inner))
+
+
+def starts_a_loop_unseen(module: Module) -> bool:
+    """Whether a property, generator, lambda or special method runs a loop: no call shows where."""
+    for call in module.calls_ending(*_LOOP_STARTERS):
+        function = module.function(call)
+        if not _is_loop_start(module, call) or isinstance(function, ast.AsyncFunctionDef):
+            continue
+        if isinstance(function, ast.Lambda) or (function is not None and _is_called_unseen(function)):
+            return True
+    return False
+
+
+def _is_loop_start(module: Module, node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    if isinstance(node.func, ast.Attribute) and node.func.attr in _LOOP_STARTERS[1:]:
+        return True
+    return module.qualname(node.func) == RUN
+
+
+def _is_called_unseen(function: ast.FunctionDef) -> bool:
+    decorators = {ast.unparse(decorator).rpartition(".")[2] for decorator in function.decorator_list}
+    special = function.name.startswith("__") and function.name.endswith("__") and function.name != "__init__"
+    generates = any(isinstance(node, ast.Yield | ast.YieldFrom) for node in body_nodes(function))
+    return special or generates or bool(decorators & _PROPERTIES)
 
 
 def _chains(module: Module, runs: list[Run]) -> Iterator[list[Run]]:

@@ -174,7 +174,8 @@ def _bond(module: Module, node: ast.expr, depth: int = 3) -> tuple[Bond, str]:
     if kind := _constructor(module, node):
         if _is_loop_free(node, kind):
             return Bond.FREE, kind
-        return (Bond.UNKNOWN if kind in _LATENT else Bond.BOUND), kind
+        raises = kind not in _LATENT and (kind not in _WAITED_ON or _somebody_waits(module))
+        return (Bond.BOUND if raises else Bond.UNKNOWN), kind
     if isinstance(node, ast.Constant | ast.JoinedStr | ast.Compare | ast.BinOp) or depth == 0:
         return Bond.FREE, ""
     cls = instance_class(module, node)
@@ -247,6 +248,12 @@ def _constructor(module: Module, node: ast.expr) -> str:
     if not name or name.startswith(("asyncio.new", "asyncio.TaskGroup", "concurrent.")):
         return ""
     return name if name in module.catalog.by_name else ""
+
+
+def _somebody_waits(module: Module) -> bool:
+    """Whether anything here waits for a queue or an event: before that, they belong to no loop."""
+    waits = any(not call.args for call in module.calls_ending("get", "wait", "join"))
+    return waits or any(module.qualname(call.func) is None for call in module.calls_ending("wait_for"))
 
 
 def _is_loop_free(node: ast.expr, kind: str) -> bool:

@@ -101,8 +101,8 @@ def _rewrite(module: Module, group: Group, worst: Bond) -> Rewrite | str:
             "put the loop into one main coroutine, or make the client inside of it"
         )
     where = common_range(module, group)
-    safety, why = _safety(module, group, worst)
     operations = merge(module, group, where)
+    safety, why = _safety(module, group, worst, merged=operations is not None)
     if operations is not None:
         return Rewrite("Merge the runs into one main coroutine", safety, operations, why)
     if module.target < _RUNNER_SINCE:
@@ -113,11 +113,12 @@ def _rewrite(module: Module, group: Group, worst: Bond) -> Rewrite | str:
     return Rewrite("Run them all on the loop of one asyncio.Runner", safety, outcome, why)
 
 
-def _safety(module: Module, group: Group, worst: Bond) -> tuple[Safety, str]:
+def _safety(module: Module, group: Group, worst: Bond, *, merged: bool) -> tuple[Safety, str]:
     if worst is Bond.BOUND:
         return Safety.SAFE, ""
     for run in group.runs:
-        if reason := leaves_something(module, run.coroutine):
+        ends = merged and run is group.runs[-1] and module.parent(run.call) is run.statement
+        if reason := leaves_something(module, run.coroutine, last=ends):
             return Safety.UNSAFE, reason
     return Safety.SAFE, ""
 

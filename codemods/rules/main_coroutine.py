@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 
 from codemods.facts import flow
+from codemods.facts.callees import callee
 from codemods.facts.module import FUNCTIONS, Module
-from codemods.facts.runs import Group
+from codemods.facts.runs import Group, options, starts_a_loop, starts_a_loop_unseen
 from codemods.model import Operation
 from codemods.rewriting.operations import AwaitArgument, ExtractCoroutine
+from codemods.rules.main_results import Range, main_guard, results, targets
 
 _NAMES = ("main", "run_all", "async_main", "main_async", "amain")
 _HARMLESS = {
@@ -31,27 +32,11 @@ _HARMLESS = {
     "round",
     "type",
 }
-_MOST_RESULTS = 3
 _OWN_SCOPES = (
     *(ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp),
     *(ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await),
 )
 """What means something else, or nothing, once it stands in a coroutine."""
-
-
-@dataclass(frozen=True)
-class Range:
-    """The statements of one block that a rewrite takes together."""
-
-    statements: list[ast.stmt]
-    """The whole block."""
-    start: int
-    end: int
-
-    @property
-    def inside(self) -> list[ast.stmt]:
-        """The statements of the range."""
-        return self.statements[self.start : self.end]
 
 
 def common_range(module: Module, group: Group) -> Range:
@@ -86,26 +71,29 @@ def merge(module: Module, group: Group, where: Range) -> tuple[Operation, ...] |
         return None
     if any(run.loop is not None for run in group.runs) or not all(module.stands_alone(s) for s in inside):
         return None
+    if len(options(group)) > 1 or starts_a_loop_unseen(module):
+        return None
     if any(isinstance(statement, ast.Return) for statement in inside[:-1]) or isinstance(group.scope, ast.ClassDef):
         return None
-    results = _results(module, group, where)
+    needed = results(module, group, where)
     hoist = _definition_place(module, group, inside[0])
-    if results is None or hoist is None:
+    if needed is None or hoist is None:
         return None
     name = free_name(module, _NAMES)
     call = _call(module, group, name)
     last = inside[-1]
-    returns_last = len(results) == 1 and isinstance(last, ast.Assign | ast.AnnAssign) and _targets(last) == results
+    returns_last = len(needed) == 1 and isinstance(last, ast.Assign | ast.AnnAssign) and targets(last) == needed
     if isinstance(last, ast.Return):
         call = f"return {call}"
-    elif results:
-        call = f"{', '.join(results)} = {call}"
+    elif needed:
+        annotation = f": {module.code(last.annotation)}" if returns_last and isinstance(last, ast.AnnAssign) else ""
+        call = f"{', '.join(needed)}{annotation} = {call}"
     extract = ExtractCoroutine(
         first=module.span(inside[0]),
         last=module.span(last),
         name=name,
         call=call,
-        returns="" if returns_last or isinstance(last, ast.Return) else ", ".join(results),
+        returns="" if returns_last or isinstance(last, ast.Return) else ", ".join(needed),
         return_last=returns_last,
         before=None if hoist is inside[0] else module.span(hoist),
     )
@@ -154,6 +142,9 @@ def _is_plain_value(module: Module, group: Group, value: ast.expr) -> bool:
                 if not reads_well(module, node) or any(k.arg != "debug" for k in node.keywords):
                     return False
                 coroutine = calls[node].coroutine
+                function = callee(module, coroutine)
+                if function is not None and starts_a_loop(module, function):
+                    return False
                 stack += _parts(coroutine) if isinstance(coroutine, ast.Call) else [coroutine]
                 continue
             if not _is_harmless(module, node):
@@ -171,71 +162,17 @@ def _parts(call: ast.Call) -> list[ast.AST]:
 
 def _is_harmless(module: Module, call: ast.Call) -> bool:
     """A call that neither blocks nor starts a loop: printing, a pure builtin, a method of a literal."""
+    if any(keyword.arg in (None, "key") for keyword in call.keywords):
+        return False  # somebody else's code is called
     if isinstance(call.func, ast.Name):
-        return call.func.id in _HARMLESS and module.definition(call.func.id, call) is None
+        return call.func.id in _HARMLESS and not module.is_bound(call.func.id, call)
     return isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Constant | ast.JoinedStr)
 
 
 def reads_well(module: Module, call: ast.Call) -> bool:
     """Whether the place of a call is known exactly: before 3.12 that can be wrong inside an f-string."""
-    code = module.code(call)
-    return code.startswith(module.code(call.func)) and code.endswith(")") and module.code(call.func).endswith("run")
-
-
-def _results(module: Module, group: Group, where: Range) -> list[str] | None:
-    """The names bound by the statements that are needed behind them; None when a local will not do."""
-    bound: list[str] = []
-    for statement in where.inside:
-        for name in _targets(statement):
-            if name not in bound:
-                bound.append(name)
-    own = set(where.inside)
-    needed: list[str] = []
-    top = isinstance(group.scope, ast.Module)
-    for name in bound:
-        if module.is_declared(name, group.scope) or (top and module.declarations(name)):
-            return None
-        loads = [
-            n for n in module.names(name) if not isinstance(n.ctx, ast.Store) and group.scope in module.ancestors(n)
-        ]
-        outside = [n for n in loads if not own & set(module.ancestors(n))]
-        if any(module.scope(n) is not group.scope for n in loads):
-            return None  # a function reads it: as a local of the coroutine it would be out of sight
-        if _read_before_bound(module, name, where):
-            return None
-        if outside or (top and not under_main_guard(module, where.inside[0])):
-            needed.append(name)
-    return needed if len(needed) <= _MOST_RESULTS else None
-
-
-def _read_before_bound(module: Module, name: str, where: Range) -> bool:
-    for statement in where.inside:
-        value = getattr(statement, "value", None) or getattr(statement, "test", None)
-        if value is not None and any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(value)):
-            return True
-        if name in _targets(statement):
-            return False
-    return False
-
-
-def _targets(statement: ast.stmt) -> list[str]:
-    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-    return [n.id for t in targets if t is not None for n in ast.walk(t) if isinstance(n, ast.Name)]
-
-
-def under_main_guard(module: Module, node: ast.AST) -> bool:
-    """Whether ``node`` runs only when the file is the program."""
-    return main_guard(module, node) is not None
-
-
-def main_guard(module: Module, node: ast.AST) -> ast.If | None:
-    """The ``if __name__ == "__main__":`` around ``node``."""
-    for above in [node, *module.ancestors(node)]:
-        if isinstance(above, ast.If) and isinstance(above.test, ast.Compare):
-            names = [above.test.left, *above.test.comparators]
-            if any(isinstance(n, ast.Name) and n.id == "__name__" for n in names):
-                return above
-    return None
+    code, function = module.code(call), module.code(call.func)
+    return code.startswith(function) and code.endswith(")") and "".join(function.split()) == ast.unparse(call.func)
 
 
 def _definition_place(module: Module, group: Group, first: ast.stmt) -> ast.stmt | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 
+from codemods.facts.leftovers import sets_context
 from codemods.facts.module import FUNCTIONS, Module, walk_scope
-from codemods.facts.runs import RUN, Group
+from codemods.facts.runs import Group, options
 from codemods.model import Operation
 from codemods.rewriting.operations import ChangeFromImport, RemoveKeyword, ReplaceExpression, WrapInWith
-from codemods.rules.main_coroutine import Range, free_name, reads_well
+from codemods.rules.main_coroutine import free_name, reads_well
+from codemods.rules.main_results import Range
 
-_RUNNER = "asyncio.Runner"
+_CONSUMERS = {"list", "tuple", "set", "frozenset", "dict", "sorted", "sum", "any", "all", "min", "max", "join"}
 _NAMES = ("runner", "loop_runner", "async_runner")
 _LOOP_HANDLING = ("asyncio.new_event_loop", "asyncio.set_event_loop", "asyncio.get_event_loop", "asyncio.Runner")
 
@@ -21,12 +23,10 @@ def share(module: Module, group: Group, where: Range) -> tuple[Operation, ...] |
     if reason := _obstacle(module, group, inside):
         return reason
     operations: list[Operation] = []
-    spelled = module.imports.local_name(_RUNNER)
-    if spelled is None:
-        change = _import(module, group)
-        if change is None:
-            return "`asyncio` is imported in a form that gives no `Runner`; import asyncio and use asyncio.Runner"
-        spelled = "Runner"
+    spelled, change = _spelling(module, group)
+    if not spelled:
+        return "`asyncio` is imported in a form that gives no `Runner`; import asyncio and use asyncio.Runner"
+    if change is not None:
         operations.append(change)
     name = free_name(module, _NAMES)
     first = group.runs[0].call
@@ -40,8 +40,7 @@ def share(module: Module, group: Group, where: Range) -> tuple[Operation, ...] |
 
 
 def _obstacle(module: Module, group: Group, inside: list[ast.stmt]) -> str:
-    keywords = {tuple((k.arg, ast.dump(k.value)) for k in run.call.keywords) for run in group.runs}
-    if len(keywords) > 1:
+    if len(options(group)) > 1:
         return "the runs have different options; give them the same ones, or one loop each on purpose"
     if any(
         k.arg is None or not isinstance(k.value, ast.Constant | ast.Name | ast.Attribute)
@@ -63,22 +62,55 @@ def _obstacle(module: Module, group: Group, inside: list[ast.stmt]) -> str:
         return "the function yields between the runs, so it may never come to close a shared Runner"
     if any(isinstance(node, ast.ImportFrom) and any(a.name == "*" for a in node.names) for node in nodes):
         return "a star import stands between the runs; move it to the top"
+    if any(_is_lazy(module, run.call) for run in group.runs):
+        return "a generator expression starts the runs whenever it is asked to; make it a list"
     own = {run.call for run in group.runs}
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    if any(sets_context(module, call) for call in calls):
+        return "a context variable is set between the runs, which a Runner would not see: it copies them once"
     handled = [c for c in module.calls(*_LOOP_HANDLING) if any(c is node for node in nodes) and c not in own]
     if handled:
         return "the code between the runs handles event loops of its own; give it the Runner's loop by hand"
     return ""
 
 
-def _import(module: Module, group: Group) -> ChangeFromImport | None:
-    """The change of ``from asyncio import run`` that makes Runner known."""
-    own = {run.call for run in group.runs}
-    for statement in module.imports.statements:
+def _is_lazy(module: Module, call: ast.Call) -> bool:
+    """Whether a run stands in a generator expression that may be consumed after its statement."""
+    child: ast.AST = call
+    for above in module.ancestors(call):
+        if isinstance(child, ast.GeneratorExp) and child.generators[0].iter is not call:
+            consumed = isinstance(above, ast.Call) and ast.unparse(above.func).rpartition(".")[2] in _CONSUMERS
+            if not consumed and not isinstance(above, ast.Starred | ast.For):
+                return True
+        if isinstance(above, ast.stmt):
+            return False
+        child = above
+    return False
+
+
+def _spelling(module: Module, group: Group) -> tuple[str, ChangeFromImport | None]:
+    """How ``asyncio.Runner`` is written where the first run stands, and the import that this takes."""
+    function = group.runs[0].call.func
+    if isinstance(function, ast.Attribute):
+        return f"{module.code(function.value)}.Runner", None
+    assert isinstance(function, ast.Name)
+    around = [group.scope, *module.ancestors(group.scope)]
+    visible = [statement for statement in module.imports.statements if module.scope(statement) in around]
+    for statement in visible:
+        for alias in statement.names:
+            local = alias.asname or alias.name
+            if isinstance(statement, ast.Import) and alias.name == "asyncio":
+                return f"{local}.Runner", None
+            if isinstance(statement, ast.ImportFrom) and (statement.module, alias.name) == ("asyncio", "Runner"):
+                return local, None
+    for statement in visible:
         if isinstance(statement, ast.ImportFrom) and statement.module == "asyncio" and not statement.level:
-            local = next((a.asname or a.name for a in statement.names if a.name == "run"), None)
-            if local is None or "Runner" in module.all_identifiers():
+            aliases = [alias for alias in statement.names if alias.name == "run"]
+            if [alias.asname or alias.name for alias in aliases] != [function.id]:
                 continue
-            used = [n for n in module.names(local) if not (isinstance(c := module.parent(n), ast.Call) and c in own)]
-            remove = "run" if not used and local == "run" and module.qualname(group.runs[0].call.func) == RUN else ""
-            return ChangeFromImport(at=module.span(statement), add="Runner", remove=remove)
-    return None
+            if "Runner" in module.all_identifiers():
+                continue
+            own = {run.call for run in group.runs}
+            used = [n for n in module.names(function.id) if module.parent(n) not in own]
+            return "Runner", ChangeFromImport(at=module.span(statement), add="Runner", remove="" if used else "run")
+    return "", None
