@@ -41,6 +41,8 @@ class Source:
             return self.data.decode(self.encoding)
         except UnicodeDecodeError as error:
             raise UndecodableError(f"not {self.encoding}: {error.reason} at byte {error.start}") from error
+        except (LookupError, UnicodeError) as error:  # rot13 makes no text out of bytes, undefined makes nothing
+            raise UndecodableError(f"the encoding {self.encoding} is not one for text") from error
 
     @cached_property
     def newline(self) -> str:

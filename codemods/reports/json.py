@@ -22,7 +22,7 @@ def render(report: Report) -> str:
     if report.verb is Verb.APPLY:
         ids = {entry.finding: entry.id for entry in report.entries}
         entries = [Entry(ids.get(finding, ""), finding) for finding in report.remaining]
-    return json.dumps([_entry(entry, report) for entry in entries], indent=2, ensure_ascii=False) + "\n"
+    return json.dumps([_entry(entry, report) for entry in entries], indent=2) + "\n"
 
 
 def statistics(report: Report) -> str:

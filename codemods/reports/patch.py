@@ -38,7 +38,7 @@ def render(report: Report) -> bytes:
         name = os.path.relpath(report.directory / path, base).replace(os.sep, "/")
         for entry in report.with_status(Status.FIXED):
             if path in _paths(entry):
-                parts.append(_caption(entry).encode("utf-8", "replace"))
+                parts.append(_caption(entry).encode("utf-8", "surrogateescape"))
         parts.append(file_patch(name, change))
     return b"".join(parts)
 
@@ -53,7 +53,7 @@ def file_patch(name: str, change: Change) -> bytes:
     # where the user is.
     out: list[bytes] = []
     for number, line in enumerate(unified_diff(before, after, old + tab, new + tab, lineterm="\n")):
-        encoded = line.encode("utf-8" if number < 2 else "latin-1")
+        encoded = line.encode("utf-8", "surrogateescape") if number < 2 else line.encode("latin-1")
         if not encoded.endswith(b"\n"):
             encoded += b"\n\\ No newline at end of file\n"
         out.append(encoded)

@@ -6,6 +6,7 @@ import ast
 import difflib
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import libcst as cst
 
@@ -59,18 +60,27 @@ def lower_python(source: Source, operations: list[Operation]) -> tuple[Edit, ...
 
 
 def _transform(source: Source, text: str, first_line: int, operations: list[Operation]) -> str:
-    config = cst.PartialParserConfig(default_newline=source.newline)
-    guarded = f"{_GUARD}{source.newline}{text}"
-    tree = cst.parse_module(guarded, config=config)
-    indented = tree.with_changes(default_indent=_indent(source))
-    if indented.code == guarded:  # a piece without any block does not know how its file indents
-        tree = indented
-    if tree.code != guarded:
-        raise MisplacedError("libcst does not reproduce this text (a form feed?)")
-    hands = Hands(operations, Locator(tree, first_line - 1))
+    guard = f"{_GUARD}{source.newline}"
+    tree, locator = _parsed(guard + text, source.newline, _indent(source), first_line - 1)
+    hands = Hands(operations, locator)
     changed = tree.visit(hands)
     hands.finish()
-    return changed.code.removeprefix(f"{_GUARD}{source.newline}")
+    return changed.code.removeprefix(guard)
+
+
+@lru_cache(maxsize=1)
+def _parsed(text: str, newline: str, indent: str, first_line: int) -> tuple[cst.Module, Locator]:
+    """The tree of a piece; the next rewrite is often about the same one. Raises MisplacedError."""
+    try:
+        tree = cst.parse_module(text, config=cst.PartialParserConfig(default_newline=newline))
+    except cst.ParserSyntaxError as error:
+        raise MisplacedError("libcst does not read this syntax") from error
+    indented = tree.with_changes(default_indent=indent)
+    if indented.code == text:  # a piece without any block does not know how its file indents
+        tree = indented
+    if tree.code != text:
+        raise MisplacedError("libcst does not reproduce this text (a form feed?)")
+    return tree, Locator(tree, first_line)
 
 
 def keyword_values(source: Source, operation: AddKeyword) -> list[str]:
