@@ -31,6 +31,7 @@ NEEDLES: dict[str, Needles] = {
     "LM000": (),
     "LM001": (),
     "LM101": ((b"asyncio.run(",), (b"asyncio as", b".run("), (b"asyncio import", b"run")),
+    "LM102": ((b"asyncio.run(",), (b"asyncio as", b".run("), (b"asyncio import", b"run"), (b".run_until_complete(",)),
     "LM201": resource_needles(constructor_names()),
     "LM202": resource_needles(constructor_names()),
     "LM301": _TASKS,
