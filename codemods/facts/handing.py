@@ -29,6 +29,11 @@ def handed(follower: Follower, call: ast.Call, argument: ast.expr, state: State)
         return _collected(follower, call, call.func.value, state)
     if state is State.SELF:
         return _given_away(follower, call, argument, name)
+    if name in words.MANAGERS:
+        stack = task_group(follower.module, call)
+        if stack is None or stack in follower.module.ancestors(follower.birth or call):
+            follower.escape("kept", call, state, follower.module.code(call.func))  # it is exited after the resource
+        return state
     callee = _callee(follower, call)
     if callee is not None and isinstance(callee, ast.AsyncFunctionDef):
         return State.PENDING
@@ -67,6 +72,8 @@ def _scheduled(follower: Follower, call: ast.Call, name: str, state: State) -> S
             group is not None and group in follower.module.ancestors(follower.birth or call)
         ):
             follower.trace.escapes.append(Escape("task", call))
+    if name == "wait" and any(keyword.arg in ("timeout", "return_when") for keyword in call.keywords):
+        return State.PENDING_LIVE  # among what it gives are tasks that still run
     return State.PENDING if state is State.SELF else state
 
 
@@ -74,7 +81,7 @@ def _collected(follower: Follower, call: ast.Call, receiver: ast.expr, state: St
     module = follower.module
     if state is State.SELF:
         follower.escape("stored", call, state, module.code(receiver))
-    elif isinstance(receiver, ast.Name):
+    elif isinstance(receiver, ast.Name) and tail(call) not in ("put", "put_nowait"):
         follower.add(receiver.id, state, module.statement(call), is_task=makes_task(module, call))
     else:
         follower.escape("stored", call, state, module.code(receiver))

@@ -41,6 +41,8 @@ class Lifetime:
     """Index in the block of the last statement that needs the resource."""
     outside: ast.Name | None = None
     """A use that is not in the block of the binding."""
+    overtaken: ast.stmt | None = None
+    """What stands behind the close, and will run before it, because another life goes on longer."""
 
 
 def lifetimes(module: Module, catalog: Catalog) -> list[Lifetime]:
@@ -147,3 +149,9 @@ def _widen(life: Lifetime, others: list[Lifetime]) -> None:
                 end = max([other.last, *(life.block.statements.index(s) for s in other.closes.straight)])
                 if end > life.last:
                     life.last, grown = end, True
+    if life.closes.straight:
+        first = life.block.statements.index(life.closes.straight[0])
+        peers = [other for other in others if other.block.statements is life.block.statements]
+        harmless = [s for other in peers if not other.creation.resource.ambient for s in other.closes.straight]
+        late = [s for s in life.block.statements[first : life.last + 1] if s not in [*harmless, *life.closes.straight]]
+        life.overtaken = late[0] if late else None

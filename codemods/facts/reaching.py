@@ -37,6 +37,9 @@ def reads_of(module: Module, name: str, binding: ast.stmt, scope: ScopeNode) -> 
         if load.statement is binding:
             continue
         if load.start < here:
+            if module.function(load.name) is not module.function(binding):
+                own.append(load.name)  # the nested function may be called behind the assignment
+                continue
             repeated = loops and any(node in loops for _, node in load.pairs)
             if repeated and not load.is_killed(binding, (0, 0)):
                 own.append(load.name)

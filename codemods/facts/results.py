@@ -10,6 +10,7 @@ from codemods.facts.traces import State
 
 AWAITED = {
     State.SELF: State.PLAIN,
+    State.PART: State.PART,
     State.LIVE: State.LIVE,
     State.PENDING: State.PLAIN,
     State.PENDING_LIVE: State.LIVE,
@@ -29,7 +30,7 @@ def result_of(resource: Resource, call: ast.Call, path: str, state: State, await
         return State.LIVE
     if method in words.STATE_ATTRIBUTES:
         return State.PLAIN
-    listed = state is State.SELF and method in resource.live
+    listed = state in (State.SELF, State.PART) and method in resource.live
     if listed or _streams(call) or words.LIVE_METHOD.search(method):
         return State.PENDING_LIVE if awaited or listed else State.LIVE
     return State.PENDING

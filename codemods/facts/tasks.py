@@ -176,7 +176,9 @@ class Tasks:
 
     def _read_local(self, holder: Holder) -> None:
         for name in self._variables.uses(holder.code)[holder.scope]:  # type: ignore[index]
-            if self._reader.loop_around(name) is not None:
+            if (loop := self._reader.loop_around(name)) is not None:
+                if isinstance(loop, ast.For) and loop.target is name:
+                    holder.known = False  # and behind the loop, too
                 continue  # there the name means what the loop gives it
             if self._module.scope(name) is not holder.scope:
                 holder.uses.append((Use.KEEP, name))

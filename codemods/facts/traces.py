@@ -11,6 +11,7 @@ class State(Enum):
     """How a value depends on the resource."""
 
     SELF = "the resource itself"
+    PART = "an attribute or an item of it, whose own are parts of it again"
     LIVE = "something that needs it open"
     PENDING = "a coroutine that needs it until it is awaited, and gives plain data"
     PENDING_LIVE = "a coroutine that gives something that needs it open"
@@ -26,6 +27,19 @@ class Escape:
     node: ast.AST
     into: str = ""
     """What takes it: the code of the target, the name of the function."""
+
+
+@dataclass
+class Held:
+    """What one assignment puts into a name: the resource, or what needs it."""
+
+    name: str
+    state: State
+    binding: ast.stmt
+    is_task: bool = False
+    origin: Held | None = None
+    """Where it was taken from."""
+    awaited: bool = False
 
 
 @dataclass

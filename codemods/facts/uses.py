@@ -8,7 +8,6 @@ functions of the same file, until it is used up or leaves the function.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 
 from codemods.catalog.resources import Catalog, Resource
 from codemods.facts import vocabulary as words
@@ -16,17 +15,9 @@ from codemods.facts.handing import handed, makes_task
 from codemods.facts.module import FUNCTIONS, FunctionNode, Module, ScopeNode
 from codemods.facts.reaching import reads_of
 from codemods.facts.results import AWAITED, result_of
-from codemods.facts.traces import Escape, State, Trace
+from codemods.facts.traces import Escape, Held, State, Trace
 
-
-@dataclass
-class _Name:
-    """A name that holds the resource or what needs it."""
-
-    state: State
-    binding: ast.stmt
-    is_task: bool = False
-    origin: str = ""
+_WHOLE = (State.SELF, State.PART)
 
 
 class Tracer:
@@ -74,43 +65,41 @@ class Follower:
         self.scope = scope
         self.birth: ast.stmt | None = None
         self.trace = Trace()
-        self.names: dict[str, _Name] = {}
-        self.awaited: set[str] = set()
-        self._todo: list[tuple[str, bool]] = []
-        self._here = ""
+        self.held: dict[tuple[str, ast.stmt], Held] = {}
+        self._todo: list[tuple[Held, bool]] = []
+        self._here: Held | None = None
 
     def add(
         self, name: str, state: State, binding: ast.stmt, *, is_task: bool = False, is_parameter: bool = False
     ) -> None:
         """Note that ``name`` holds something to follow."""
-        if name not in self.names:
+        if (name, binding) not in self.held:
             if state is State.SELF:
                 self.birth = binding
-            self.names[name] = _Name(state, binding, is_task, self._here)
-            self._todo.append((name, is_parameter))
+            held = self.held[name, binding] = Held(name, state, binding, is_task, self._here)
+            self._todo.append((held, is_parameter))
 
     def run(self, value: ast.expr | None = None) -> Trace:
         """Follow ``value``, where there is one, and every name until no new one turns up."""
         if value is not None and not self._is_ending(value):
             self._climb(value, State.SELF)
         while self._todo:
-            name, is_parameter = self._todo.pop()
-            held = self.names[name]
+            held, is_parameter = self._todo.pop()
             if is_parameter:
-                loads = [n for n in self.module.uses(name, self.scope) if isinstance(n.ctx, ast.Load)]
+                loads = [n for n in self.module.uses(held.name, self.scope) if isinstance(n.ctx, ast.Load)]
             else:
-                loads, mixed = reads_of(self.module, name, held.binding, self.scope)
+                loads, mixed = reads_of(self.module, held.name, held.binding, self.scope)
                 if held.state is State.SELF:
                     self.trace.mixed = mixed
             for load in loads:
-                self._here = name
+                self._here = held
                 self._follow_read(load, held)
-        for name, held in self.names.items():
-            if held.is_task and name not in self.awaited:
-                self.trace.escapes.append(Escape("task", held.binding, name))
+        for held in self.held.values():
+            if held.is_task and not held.awaited:
+                self.trace.escapes.append(Escape("task", held.binding, held.name))
         return self.trace
 
-    def _follow_read(self, load: ast.Name, held: _Name) -> None:
+    def _follow_read(self, load: ast.Name, held: Held) -> None:
         inner = self.module.function(load)
         if inner is not self.scope:
             self._captured(load, held, inner)
@@ -166,7 +155,7 @@ class Follower:
             )
         return path in words.STATE_ATTRIBUTES
 
-    def _captured(self, load: ast.Name, held: _Name, inner: ast.AST | None) -> None:
+    def _captured(self, load: ast.Name, held: Held, inner: ast.AST | None) -> None:
         if held.state is State.SELF:
             path, top = self._path(load)
             above = self.module.parent(top)
@@ -195,10 +184,13 @@ class Follower:
                     state = State.PLAIN
                 else:
                     attribute = path.rpartition(".")[2]
-                    live = (
-                        state is State.SELF or attribute in words.LIVE_ATTRIBUTES or words.LIVE_METHOD.search(attribute)
-                    )
-                    state = State.LIVE if live and isinstance(top.ctx, ast.Load) else State.PLAIN  # type: ignore[attr-defined]
+                    live = attribute in words.LIVE_ATTRIBUTES or words.LIVE_METHOD.search(attribute)
+                    if not isinstance(top.ctx, ast.Load):  # type: ignore[attr-defined]
+                        state = State.PLAIN
+                    elif state in _WHOLE:
+                        state = State.PART
+                    else:
+                        state = State.LIVE if live else State.PLAIN
                     current = top
             elif isinstance(parent, ast.Await):
                 self._note_awaited()
@@ -212,7 +204,7 @@ class Follower:
                 state = self._called(call, "", state) if called else handed(self, call, current, state)
                 current = call
             elif isinstance(parent, ast.Subscript):
-                state = (State.LIVE if state is State.SELF else state) if parent.value is current else State.PLAIN
+                state = (State.PART if state in _WHOLE else state) if parent.value is current else State.PLAIN
                 current = parent
             elif isinstance(parent, ast.Starred | ast.Tuple | ast.List | ast.Set | ast.Dict | ast.NamedExpr):
                 if isinstance(parent, ast.NamedExpr):
@@ -226,13 +218,21 @@ class Follower:
                 current = parent
             elif isinstance(parent, ast.comprehension):
                 if parent.iter is current and not parent.is_async:
-                    self._bind([parent.target], state, current)
+                    for load in self._items(parent):
+                        self._climb(load, state)
                 elif parent.iter is current:
                     self._note_awaited()
                 return
             else:
                 self._arrive(parent, current, state)
                 return
+
+    def _items(self, loop: ast.comprehension) -> list[ast.Name]:
+        """What a comprehension reads of the items that it goes over."""
+        around = self.module.parent(loop)
+        names = [node for node in ast.walk(around or loop) if isinstance(node, ast.Name)]
+        bound = {node.id for node in ast.walk(loop.target) if isinstance(node, ast.Name)}
+        return [node for node in names if node.id in bound and isinstance(node.ctx, ast.Load)]
 
     def _called(self, call: ast.Call, path: str, state: State) -> State:
         """What a method call on the value gives."""
@@ -283,10 +283,10 @@ class Follower:
                 self.escape("stored", statement, state, self.module.code(target))
 
     def _note_awaited(self) -> None:
-        name = self._here
-        while name and name not in self.awaited:
-            self.awaited.add(name)
-            name = self.names[name].origin
+        held = self._here
+        while held is not None and not held.awaited:
+            held.awaited = True
+            held = held.origin
 
     def escape(self, kind: str, node: ast.AST, state: State, into: str = "") -> None:
         """Note that the value gets away."""

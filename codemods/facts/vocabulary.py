@@ -74,8 +74,8 @@ LIVE_METHOD = re.compile(
 )
 """Methods whose result goes on needing the object: a stream, a cursor, a transaction."""
 
-LIVE_ATTRIBUTES = frozenset({"content", "body", "stream"})
-"""Attributes of a result that still read from the connection."""
+LIVE_ATTRIBUTES = _words("content body stream read readline receive recv fetchone fetchall fetchmany")
+"""Attributes of a result, methods among them, that still read from the connection."""
 
 STATE_ATTRIBUTES = _words(
     "closed is_closed is_connected connected is_closing get_extra_info getsockname name at_eof returncode pid"

@@ -254,6 +254,8 @@ def _why_unsafe(module: Module, life: Lifetime) -> str:
     if life.end is End.NEVER and life.trace.strangers:
         function = module.code(life.trace.strangers[0].func)
         return f"`{function}` gets `{creation.name}` and may keep it or close it"
+    if life.overtaken is not None:
+        return f"line {life.overtaken.lineno}, which runs after `{creation.name}` is closed, will run before that"
     inside = life.block.statements[life.block.index : life.last + 1]
     if any(
         isinstance(node, ast.Yield) and module.function(node) is creation.function

@@ -13,7 +13,7 @@ from codemods.model import Finding, Operation, Related, Rewrite, Safety, Severit
 from codemods.rewriting.operations import RemoveStatement, WrapInTry
 from codemods.rules.base import Rule
 from codemods.rules.task_endings import Life, cancels_at_end, life
-from codemods.rules.task_waiting import NO_GATHER, awaits, gather_at, never_ends
+from codemods.rules.task_waiting import NO_GATHER, awaits, gather_at, may_wait_for_us, never_ends
 
 
 class DanglingTask(Rule):
@@ -186,12 +186,14 @@ def _rewrite(module: Module, lives: list[Life]) -> Rewrite | str:
     cleanup = "\n".join([*lines, gather.waiting_for(arguments)])
     operations: list[Operation] = [RemoveStatement(module.span(statement)) for statement in cancels]
     operations.append(WrapInTry(module.span(rest[0]), module.span(rest[-1]), cleanup))
-    early = _ends_early(module, lives)
+    why_unsafe = may_wait_for_us(module, rest[0], starts)
+    if _ends_early(module, lives):
+        why_unsafe = "the task ends with its block, although the coroutine goes on behind that"
     return Rewrite(
         title="Cancel the task in a `finally` and wait for it" if len(arguments) == 1 else "Cancel and await the tasks",
-        safety=Safety.UNSAFE if early else Safety.SAFE,
+        safety=Safety.UNSAFE if why_unsafe else Safety.SAFE,
         operations=(*operations, *gather.operations),
-        why_unsafe="the task ends with its block, although the coroutine goes on behind that" if early else "",
+        why_unsafe=why_unsafe,
     )
 
 

@@ -15,7 +15,15 @@ from codemods.model import Finding, Related, Rewrite, Safety, Severity
 from codemods.rewriting.operations import InsertAfter
 from codemods.rules.base import Rule
 from codemods.rules.task_endings import cancels_at_end
-from codemods.rules.task_waiting import NO_GATHER, Reach, gather_at, never_ends, reach, started_function
+from codemods.rules.task_waiting import (
+    NO_GATHER,
+    Reach,
+    gather_at,
+    may_wait_for_us,
+    never_ends,
+    reach,
+    started_function,
+)
 
 _ENDS = ("stop", "close", "shut", "disconnect", "terminate", "dispose", "clean", "teardown", "tear_down", "exit")
 
@@ -144,7 +152,8 @@ def _rewrite(module: Module, group: list[_Cancel], function: ast.AsyncFunctionDe
                 )
         elif (loop := _loop_around(module, last)) and not any(loop in module.ancestors(call) for call in starts):
             why_unsafe = "the loop around it goes on only when the task has ended"
-    wait = gather.waiting_for(cancel.argument for cancel in group)
+    why_unsafe = why_unsafe or may_wait_for_us(module, last, starts)
+    wait = gather.waiting_for(dict.fromkeys(cancel.argument for cancel in group))
     return Rewrite(
         title="Wait until the cancelled task has ended" if len(group) == 1 else "Wait until the tasks have ended",
         safety=Safety.UNSAFE if why_unsafe else Safety.SAFE,

@@ -40,6 +40,9 @@ def life(module: Module, holder: Holder) -> Life | str:
     if not module.stands_alone(binding):
         return f"the statement that starts `{name}` shares its line with other code: put it on a line of its own"
     fillers = [_child_of(module, where.owner, call) for call in holder.starts]
+    if lost := next((b for b in holder.bindings if b.lineno > binding.lineno), None):
+        where_lost = f"`{name}` is forgotten on line {lost.lineno}"
+        return f"{where_lost}, so a `finally` could not cancel it: cancel and await it there"
     last = max([where.index, *(where.statements.index(f) for f in fillers if f in where.statements)])
     filling = where.statements[where.index + 1 : last + 1]
     begin = where.index + 1 if awaits(module, filling) else last + 1

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
 from codemods.facts.flow import LOOPS, TRIES, falls_through
 from codemods.facts.module import FUNCTIONS, FunctionNode, Module, walk_scope
-from codemods.facts.variables import is_self_attribute
+from codemods.facts.variables import is_self_attribute, tail
 from codemods.model import Operation
 from codemods.rewriting.operations import ChangeFromImport
 
+_LOCKS = re.compile(r"lock|mutex|(^|_)sem|condition", re.I)
+_WAITS = {"put", "get", "wait", "join", "acquire"}
 _CATCHES_CANCELLATION = {"asyncio.CancelledError", "asyncio.exceptions.CancelledError", "BaseException"}
 
 
@@ -79,6 +82,30 @@ def never_ends(module: Module, calls: Iterable[ast.Call]) -> str:
                 "never end: let it raise `CancelledError` there, then wait for the task"
             )
     return ""
+
+
+def may_wait_for_us(module: Module, where: ast.stmt, calls: Iterable[ast.Call]) -> str:
+    """Why a task that is waited for at ``where`` may need what comes behind it in order to end."""
+    for above in module.ancestors(where):
+        if isinstance(above, FUNCTIONS):
+            break
+        for lock in [item.context_expr for item in above.items] if isinstance(above, ast.AsyncWith) else ():
+            if isinstance(lock, ast.Name | ast.Attribute) and _LOCKS.search(tail(lock)):
+                return f"`{module.code(lock)}` is held meanwhile: a task that needs it to clean up would never end"
+    for function in (started_function(module, call) for call in calls):
+        for attempt in (node for node in walk_body(function) if isinstance(node, TRIES)) if function else ():
+            for statement in [*attempt.finalbody, *(s for handler in attempt.handlers for s in handler.body)]:
+                made = next((made for made in _awaited(statement) if tail(made.func) in _WAITS), None)
+                if function and made:
+                    code = module.code(made)
+                    return f"`{function.name}` may await `{code}` when it is cancelled, which may need what comes next"
+    return ""
+
+
+def _awaited(statement: ast.stmt) -> Iterator[ast.Call]:
+    for node in walk_scope(statement):
+        if isinstance(node, ast.Await) and isinstance(node.value, ast.Call):
+            yield node.value
 
 
 def _survives_cancellation(module: Module, function: FunctionNode) -> bool:
@@ -156,6 +183,13 @@ def reach(module: Module, call: ast.Call, cls: ast.ClassDef, target: FunctionNod
         for node in ast.walk(pending.pop()):
             if isinstance(node, ast.Attribute) and node.attr == target.name:
                 return Reach.MAYBE
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                called = module.definition(node.func.id, node)
+                if isinstance(called, FUNCTIONS) and called not in seen:
+                    seen.add(called)
+                    pending.append(called)
+                elif called is None and _is_variable(module, node.func):
+                    return Reach.MAYBE  # a callback
             if isinstance(node, ast.Name) and node.id == "self":
                 attribute = module.parent(node)
                 if not isinstance(attribute, ast.Attribute):
@@ -167,6 +201,12 @@ def reach(module: Module, call: ast.Call, cls: ast.ClassDef, target: FunctionNod
                     seen.add(method)
                     pending.append(method)
     return Reach.NEVER
+
+
+def _is_variable(module: Module, name: ast.Name) -> bool:
+    scope = module.scope(name)
+    arguments = [a for a in module.arguments(name.id) if module.binding_scope(a) is scope]
+    return bool(arguments) or any(isinstance(n.ctx, ast.Store) for n in module.uses(name.id, scope))
 
 
 def _is_called(module: Module, function: ast.expr) -> bool:
