@@ -88,8 +88,9 @@ def _read_before_bound(module: Module, name: str, where: Range) -> bool:
 
 
 def targets(statement: ast.stmt) -> list[str]:
-    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-    return [n.id for t in targets if t is not None for n in ast.walk(t) if isinstance(n, ast.Name)]
+    """The names that an assignment binds, from left to right."""
+    left = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return [n.id for target in left if target is not None for n in ast.walk(target) if isinstance(n, ast.Name)]
 
 
 def under_main_guard(module: Module, node: ast.AST) -> bool:
