@@ -256,6 +256,8 @@ def _why_unsafe(module: Module, life: Lifetime) -> str:
         return f"`{function}` gets `{creation.name}` and may keep it or close it"
     if life.overtaken is not None:
         return f"line {life.overtaken.lineno}, which runs after `{creation.name}` is closed, will run before that"
+    if resource.ambient and life.trace.waits:
+        return "since Python 3.12 `wait_closed()` waits for every open connection: after an error, too, from now on"
     inside = life.block.statements[life.block.index : life.last + 1]
     if any(
         isinstance(node, ast.Yield) and module.function(node) is creation.function
