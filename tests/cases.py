@@ -132,7 +132,7 @@ def with_alias(data: bytes) -> bytes | None:
     """``import asyncio as aio``; None when the name occurs in any other way that counts."""
     if b"import asyncio\n" not in data or re.search(rb"from asyncio|['\"#].*\basyncio\b|\baio\b", data):
         return None
-    return re.sub(rb"\basyncio\b", b"aio", data).replace(b"import aio\n", b"import asyncio as aio\n")
+    return re.sub(rb"(?<!\.)\basyncio\b", b"aio", data).replace(b"import aio\n", b"import asyncio as aio\n")
 
 
 Clothes = Callable[[bytes], bytes | None]
