@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import itertools
+from collections.abc import Iterator
 
 from codemods.facts.callees import assigned_values, body_nodes, callee, reached
-from codemods.facts.module import Module, walk_scope
+from codemods.facts.module import FUNCTIONS, FunctionNode, Module, walk_scope
 
 _SPAWNING = {
     *("create_task", "ensure_future", "call_soon", "call_later", "call_at", "run_coroutine_threadsafe"),
@@ -42,12 +43,37 @@ def leaves_something(module: Module, coroutine: ast.expr, *, last: bool = False)
     if last:
         return ""
     goes_on = _survives_exception(module, coroutine)
-    for inner in reached(module, function):
+    for inner in _mentioned(module, coroutine):
         for node in body_nodes(inner):
             reason = _leaves(module, node, goes_on=goes_on)
             if reason:
                 return f"`{inner.name}` {reason}"
     return ""
+
+
+def _mentioned(module: Module, start: ast.AST) -> Iterator[FunctionNode]:
+    """Every function of this file that may run in ``start``: whatever has a name that is read on the way.
+
+    That is more than what is surely called: a function may be handed over, a method overridden,
+    and a class that is made or entered runs methods that nobody names.
+    """
+    by_name: dict[str, list[FunctionNode]] = {}
+    for function in module.functions:
+        by_name.setdefault(function.name, []).append(function)
+    classes = {cls.name: cls for cls in module.classes}
+    seen: set[ast.AST] = set()
+    todo = [start]
+    while todo:
+        here = todo.pop()
+        if isinstance(here, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield here
+        for node in ast.walk(here):
+            name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+            found: list[ast.AST] = [*by_name.get(name, ())]
+            if isinstance(node, ast.Name) and name in classes:
+                found += [classes[name], *(m for m in classes[name].body if isinstance(m, FUNCTIONS))]
+            todo += [one for one in found if one not in seen]
+            seen.update(found)
 
 
 def sets_context(module: Module, call: ast.Call) -> bool:

@@ -406,6 +406,12 @@ class Module:
         """The source text at ``span`` with blanks collapsed, at most 120 characters."""
         return re.sub(r"\s+", " ", self.segment(span))[:120]
 
+    def is_elif(self, statement: ast.stmt) -> bool:
+        """Whether a statement is an ``elif``: it stands in the ``orelse`` of another ``if``, but cannot leave it."""
+        if not isinstance(statement, ast.If) or not isinstance(self.parent(statement), ast.If):
+            return False
+        return self.text.startswith("elif", self.source.offset(statement.lineno, self.span(statement).column))
+
     def stands_alone(self, statement: ast.stmt) -> bool:
         """Whether no other statement and no ``if x:`` header shares the statement's lines."""
         span = self.span(statement)

@@ -45,7 +45,7 @@ def groups(module: Module) -> Iterator[Group]:
     by_scope: dict[ScopeNode, list[Run]] = {}
     for call in module.calls(RUN):
         scope = module.scope(call)
-        if not call.args or isinstance(call.args[0], ast.Starred) or isinstance(scope, ast.Lambda):
+        if not call.args or isinstance(call.args[0], ast.Starred | ast.Constant) or isinstance(scope, ast.Lambda):
             continue
         if module.in_coroutine(call) or _is_probe(module, call):
             continue

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from codemods.facts.leftovers import leaves_something
-from codemods.facts.module import FUNCTIONS, Module
+from codemods.facts.module import FUNCTIONS, Module, ScopeNode
 from codemods.facts.runs import Group, groups
 from codemods.facts.sharing import Bond, Shared, shared
 from codemods.model import Finding, Related, Rewrite, Safety, Severity
@@ -62,13 +62,14 @@ class MultipleRuns(Rule):
 
     def find(self, module: Module) -> Iterator[Finding]:
         """One finding for each group of runs, at its first one."""
+        names: dict[ScopeNode, set[str]] = {}
         for group in groups(module):
             common = shared(module, group)
             worst = common[0].bond if common else Bond.FREE
             if worst is not Bond.BOUND and _is_test(module, group):
                 continue
             first, *others = group.runs
-            rewrite = _rewrite(module, group, worst)
+            rewrite = _rewrite(module, group, worst, names.setdefault(group.scope, set()))
             yield self.finding(
                 module,
                 first.call,
@@ -94,14 +95,14 @@ def _message(group: Group, common: list[Shared]) -> str:
     return f"`{worst.name}`{kind} is used on one loop here and on another in {again}: what it keeps open breaks there"
 
 
-def _rewrite(module: Module, group: Group, worst: Bond) -> Rewrite | str:
+def _rewrite(module: Module, group: Group, worst: Bond, taken: set[str]) -> Rewrite | str:
     if any(_starts_over(module, run.loop, group) for run in group.runs):
         return (
             "each round of `while True` is meant to start afresh; if the rounds share a client, "
             "put the loop into one main coroutine, or make the client inside of it"
         )
     where = common_range(module, group)
-    operations = merge(module, group, where)
+    operations = merge(module, group, where, taken)
     safety, why = _safety(module, group, worst, merged=operations is not None)
     if operations is not None:
         return Rewrite("Merge the runs into one main coroutine", safety, operations, why)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 
 from codemods.facts import flow
 from codemods.facts.callees import callee
@@ -52,7 +53,7 @@ def common_range(module: Module, group: Group) -> Range:
         tops.append(top)
     chains = [[top, *module.ancestors(top)] for top in tops]
     for candidate in chains[0]:
-        if not isinstance(candidate, ast.stmt) or candidate is group.scope:
+        if not isinstance(candidate, ast.stmt) or candidate is group.scope or module.is_elif(candidate):
             continue
         block = module.block(candidate)
         places = []
@@ -64,8 +65,11 @@ def common_range(module: Module, group: Group) -> Range:
     raise ValueError("the runs of a group stand in one scope")
 
 
-def merge(module: Module, group: Group, where: Range) -> tuple[Operation, ...] | None:
-    """The operations that put the runs into one main coroutine; None when that is not the right form."""
+def merge(module: Module, group: Group, where: Range, taken: set[str]) -> tuple[Operation, ...] | None:
+    """The operations that put the runs into one main coroutine; None when that is not the right form.
+
+    Its name is none of those ``taken`` by other new coroutines of the scope, and is added to them.
+    """
     inside = where.inside
     if len(group.runs) < 2 or not all(_is_plain(module, group, statement) for statement in inside):
         return None
@@ -79,7 +83,8 @@ def merge(module: Module, group: Group, where: Range) -> tuple[Operation, ...] |
     hoist = _definition_place(module, group, inside[0])
     if needed is None or hoist is None:
         return None
-    name = free_name(module, _NAMES)
+    name = free_name(module, _NAMES, taken)
+    taken.add(name)
     call = _call(module, group, name)
     last = inside[-1]
     returns_last = len(needed) == 1 and isinstance(last, ast.Assign | ast.AnnAssign) and targets(last) == needed
@@ -100,9 +105,9 @@ def merge(module: Module, group: Group, where: Range) -> tuple[Operation, ...] |
     return (*(AwaitArgument(at=module.span(run.call)) for run in group.runs), extract)
 
 
-def free_name(module: Module, names: tuple[str, ...]) -> str:
+def free_name(module: Module, names: tuple[str, ...], besides: Collection[str] = ()) -> str:
     """The first of ``names`` that occurs nowhere in the module; the last one numbered if all do."""
-    taken = module.all_identifiers()
+    taken = module.all_identifiers().union(besides)
     for name in names:
         if name not in taken:
             return name

@@ -10,7 +10,7 @@ from codemods.facts.runs import Group, options
 from codemods.model import Operation
 from codemods.rewriting.operations import ChangeFromImport, RemoveKeyword, ReplaceExpression, WrapInWith
 from codemods.rules.main_coroutine import free_name, reads_well
-from codemods.rules.main_results import Range
+from codemods.rules.main_results import Range, main_guard
 
 _CONSUMERS = {"list", "tuple", "set", "frozenset", "dict", "sorted", "sum", "any", "all", "min", "max", "join"}
 _NAMES = ("runner", "loop_runner", "async_runner")
@@ -51,6 +51,8 @@ def _obstacle(module: Module, group: Group, inside: list[ast.stmt]) -> str:
         return "the runs have several options; make an asyncio.Runner with them by hand"
     if isinstance(group.scope, ast.ClassDef):
         return "the runs stand in a class body, which has no place for a with block; move them into a function"
+    if isinstance(inside[0], ast.If) and main_guard(module, group.runs[0].call) is inside[0]:
+        return "the runs stand in several `if __name__` blocks; make them one block"
     if not all(module.stands_alone(statement) for statement in (inside[0], inside[-1])):
         return "a run shares its line with another statement; put it on a line of its own"
     if not all(reads_well(module, run.call) for run in group.runs):
