@@ -47,8 +47,9 @@ class MultipleRuns(Rule):
     ## When it refuses
 
     `while True` loops that start over with each round, definitions or loop handling between the
-    runs, different options, several statements on one line, generators and class bodies, and a
-    target version below 3.11 where a Runner would be needed.
+    runs, different options, several statements on one line, generators and class bodies, a context
+    variable that is set between the runs, several `if __name__` blocks, and a target version below
+    3.11 where a Runner would be needed.
 
     ## Safety
 
