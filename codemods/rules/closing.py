@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from codemods.facts.flow import repeating_loop
 from codemods.facts.lifetimes import End, Lifetime
 from codemods.facts.module import Module
 from codemods.facts.traces import Escape
@@ -97,10 +98,17 @@ def _refuse_shared(module: Module, life: Lifetime) -> None:
         if keyword.arg not in BORROWING_KEYWORDS or not isinstance(keyword.value, ast.Name | ast.Attribute):
             continue
         given = keyword.value.id if isinstance(keyword.value, ast.Name) else ""
-        stores = [n for n in module.uses(given, creation.function) if isinstance(n.ctx, ast.Store)]
-        if not any(module.scope(n) is creation.function for n in stores):
+        uses = module.uses(given, creation.function)
+        stores = [n for n in uses if isinstance(n.ctx, ast.Store) and module.scope(n) is creation.function]
+        if not stores:
             what = f"its `{keyword.arg}` comes from elsewhere and would be closed with it"
             raise Refusal(f"{what}: close `{creation.name}` where that is closed", Severity.INFO)
+        others = [n for n in uses if n is not keyword.value and isinstance(n.ctx, ast.Load)]
+        loop = repeating_loop(module, creation.call)
+        again = loop is not None and not any(loop in module.ancestors(n) for n in stores)
+        if again or any(not isinstance(module.parent(n), ast.Attribute) for n in others):
+            what = f"its `{keyword.arg}` is used again and would be closed with it"
+            raise Refusal(f"{what}: give each its own, or close them all where `{given}` is closed")
 
 
 def _refuse_escape(life: Lifetime, escape: Escape, module: Module) -> None:

@@ -43,8 +43,9 @@ class CloseSkipped(Rule):
     Safety
     ------
     Safe: where nothing goes wrong, the object is closed at the same place as before. Unsafe
-    where the rewrite needs a newer version of the package than it may meet, and in async
-    generators.
+    where it would be closed later, because another one that is made while it is open stays
+    open longer; for a server, whose `wait_closed()` waits for all its connections; where the
+    rewrite needs a newer version of the package than it may meet, and in async generators.
     """
 
     code = "LM202"

@@ -46,7 +46,8 @@ class DanglingTask(Rule):
 
     Safety
         Safe: the end of `main` was the end of the task before, too. Unsafe when `main` goes on behind
-        the block in which a task was started that does not depend on it. An error of the task that was
+        the block in which a task was started that does not depend on it, or when the end of the task may
+        take a lock that is held around the block. An error of the task that was
         logged as "Task exception was never retrieved" is not logged any more: await the task where its
         result matters.
     """

@@ -71,7 +71,8 @@ class CancelNotAwaited(Rule):
 
     Safety
         Safe for local tasks, and for attributes when the coroutine of the task provably never comes
-        back to the method. Otherwise unsafe.
+        back to the method. Otherwise unsafe; so it is where a lock is held meanwhile, and where the task
+        waits for something on its way out, which may be what comes behind the cancel.
     """
 
     code = "LM302"
