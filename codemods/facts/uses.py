@@ -11,6 +11,7 @@ import ast
 
 from codemods.catalog.resources import Catalog, Resource
 from codemods.facts import vocabulary as words
+from codemods.facts.comprehensions import evaluated_later, items_read
 from codemods.facts.handing import handed, makes_task
 from codemods.facts.module import FUNCTIONS, FunctionNode, Module, ScopeNode
 from codemods.facts.reaching import reads_of
@@ -196,6 +197,8 @@ class Follower:
                 self._note_awaited()
                 state = AWAITED[state]
                 current = parent
+                if state is State.PLAIN and (generator := evaluated_later(self.module, current)) is not None:
+                    current, state = generator, State.PENDING  # awaited only when that is iterated
             elif isinstance(parent, ast.Call | ast.keyword):
                 call = parent if isinstance(parent, ast.Call) else self.module.parent(parent)
                 if not isinstance(call, ast.Call):
@@ -218,21 +221,17 @@ class Follower:
                 current = parent
             elif isinstance(parent, ast.comprehension):
                 if parent.iter is current and not parent.is_async:
-                    for load in self._items(parent):
+                    for load in items_read(self.module, parent):
                         self._climb(load, state)
-                elif parent.iter is current:
-                    self._note_awaited()
-                return
+                    return
+                self._note_awaited()
+                around = self.module.parent(parent)
+                if not isinstance(around, ast.GeneratorExp):
+                    return
+                current = around
             else:
                 self._arrive(parent, current, state)
                 return
-
-    def _items(self, loop: ast.comprehension) -> list[ast.Name]:
-        """What a comprehension reads of the items that it goes over."""
-        around = self.module.parent(loop)
-        names = [node for node in ast.walk(around or loop) if isinstance(node, ast.Name)]
-        bound = {node.id for node in ast.walk(loop.target) if isinstance(node, ast.Name)}
-        return [node for node in names if node.id in bound and isinstance(node.ctx, ast.Load)]
 
     def _called(self, call: ast.Call, path: str, state: State) -> State:
         """What a method call on the value gives."""

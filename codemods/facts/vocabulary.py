@@ -31,6 +31,9 @@ GATHERERS = frozenset({"gather", "wait_for", "wait", "shield", "as_completed", "
 TASK_MAKERS = frozenset({"create_task", "ensure_future", "start_soon", "run_coroutine_threadsafe", "spawn"})
 """Calls that start a coroutine and do not wait for it."""
 
+REGISTERING = re.compile(r"listener|handler|callback|^on(_|$)")
+"""Methods that make an object do something later, without being named again."""
+
 INSPECTORS = _words(
     "print isinstance issubclass len repr str id type hasattr bool callable vars dir format hash any all sum min max "
     "int float setattr delattr"

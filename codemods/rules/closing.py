@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 
-from codemods.facts.flow import repeating_loop
+from codemods.facts.flow import TRIES, repeating_loop
 from codemods.facts.lifetimes import End, Lifetime
 from codemods.facts.module import Module
 from codemods.facts.traces import Escape
-from codemods.facts.vocabulary import BORROWING_KEYWORDS
+from codemods.facts.vocabulary import BORROWING_KEYWORDS, REGISTERING
 from codemods.model import Operation, Rewrite, Safety, Severity
 from codemods.rewriting.operations import EnterAsyncWith, RemoveStatement, WrapInTry
 
@@ -78,7 +78,7 @@ def _refuse(module: Module, life: Lifetime) -> None:
         raise Refusal(
             f"`{name}` does not stand for one object all along, {trace.mixed}: give each object a name and a block"
         )
-    if life.end is End.NEVER and resource.ambient:
+    if life.end is End.NEVER and (resource.ambient or any(REGISTERING.search(name) for name in trace.attributes)):
         raise Refusal(
             f"`{name}` goes on working without being named: close it in a `finally`, where the program is done with it"
         )
@@ -267,6 +267,10 @@ def _why_unsafe(module: Module, life: Lifetime) -> str:
     if resource.ambient and life.trace.waits:
         return "since Python 3.12 `wait_closed()` waits for every open connection: after an error, too, from now on"
     inside = life.block.statements[life.block.index : life.last + 1]
+    tries = [node for statement in inside for node in ast.walk(statement) if isinstance(node, TRIES)]
+    caught = [handler for node in tries for handler in node.handlers if not _raises_again(handler)]
+    if life.end is End.NEVER and "wait_closed" in resource.then and caught:
+        return f"`wait_closed()` may raise the error again that line {caught[0].lineno} catches"
     if any(
         isinstance(node, ast.Yield) and module.function(node) is creation.function
         for s in inside
@@ -274,6 +278,10 @@ def _why_unsafe(module: Module, life: Lifetime) -> str:
     ):
         return "a consumer that stops early leaves the closing of a generator to the garbage collector"
     return ""
+
+
+def _raises_again(handler: ast.ExceptHandler) -> bool:
+    return any(isinstance(statement, ast.Raise) for statement in handler.body)
 
 
 def _quoted(text: str) -> str:

@@ -42,14 +42,15 @@ class UnclosedResource(Rule):
     Somebody else has to close the object: it is returned, yielded, stored on an object or in a
     container, kept by a constructor (reported as a hint). Or the place to close it is not
     plain: a nested function or a task may use it later, the name stands for several objects,
-    it is used outside of the block that it is made in, it is a server that works without being
-    named, or several statements share a line.
+    it is used outside of the block that it is made in, it works without being named (a server, a
+    connection with a listener), or several statements share a line.
 
     Safety
     ------
     Safe: the object is closed after its last use in the function. Unsafe where it is handed to
-    a coroutine function that is not in the file, which may keep it, where the rewrite needs a
-    newer version of the package, and in async generators.
+    a coroutine function that is not in the file, which may keep it, where `wait_closed()` may
+    raise an error that the function catches now, where the rewrite needs a newer version of the
+    package, and in async generators.
     """
 
     code = "LM201"
