@@ -413,7 +413,9 @@ class Module:
         return self.text.startswith("elif", self.source.offset(statement.lineno, self.span(statement).column))
 
     def stands_alone(self, statement: ast.stmt) -> bool:
-        """Whether no other statement and no ``if x:`` header shares the statement's lines."""
+        """Whether no other statement and no ``if x:`` header shares the statement's lines; never for an ``elif``."""
+        if self.is_elif(statement):
+            return False
         span = self.span(statement)
         before = self.source.lines[span.line - 1][: span.column - 1]
         after = self.source.lines[span.end_line - 1][span.end_column - 1 :].strip()

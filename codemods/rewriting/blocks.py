@@ -216,11 +216,7 @@ def _comment_lines(statement: Statement) -> list[cst.EmptyLine]:
     """All comments of a statement that goes away, each on a line of its own."""
     lines = _split_leading(statement)[1]
     collector = _Comments()
-    for name in ("body", "trailing_whitespace"):
-        part = getattr(statement, name, None)
-        for node in part if isinstance(part, list | tuple) else [part]:
-            if isinstance(node, cst.CSTNode):
-                node.visit(collector)
+    _with_leading(statement, []).visit(collector)
     return lines + [cst.EmptyLine(comment=comment) for comment in collector.found]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 import libcst as cst
 
 from codemods.rewriting.locate import MisplacedError
@@ -34,7 +36,21 @@ def _await_argument(call: cst.Call) -> cst.Await:
         argument = _keep_layout(call, argument)
     elif not argument.lpar and not isinstance(argument, cst.Call | cst.Name | cst.Attribute | cst.Subscript):
         argument = argument.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+    if not argument.lpar and not _stands_alone(argument):
+        argument = parenthesised(argument)
     return cst.Await(expression=argument, lpar=call.lpar, rpar=call.rpar)
+
+
+def _stands_alone(node: cst.BaseExpression) -> bool:
+    """Whether an expression means the same outside of brackets: it may have gone over several lines in them."""
+    code = cst.Module([]).code_for_node(node)
+    if "\n" not in code:
+        return True
+    try:
+        ast.parse(code)
+    except SyntaxError:
+        return False
+    return len(ast.parse(code).body) == 1
 
 
 def _keep_layout(call: cst.Call, argument: cst.BaseExpression) -> cst.BaseExpression:
@@ -45,7 +61,8 @@ def _keep_layout(call: cst.Call, argument: cst.BaseExpression) -> cst.BaseExpres
     if isinstance(comma, cst.Comma):
         parts += [comma.whitespace_before, comma.whitespace_after]
     has_comment = any("#" in cst.Module([]).code_for_node(part) for part in parts)
-    if not has_comment and isinstance(argument, cst.Call | cst.Name | cst.Attribute | cst.Subscript):
+    is_simple = isinstance(argument, cst.Call | cst.Name | cst.Attribute | cst.Subscript)
+    if not has_comment and is_simple and _stands_alone(argument):
         assert isinstance(call.whitespace_before_args, cst.ParenthesizedWhitespace)
         moved = argument.visit(_Dedent(call.whitespace_before_args.last_line.value))
         assert isinstance(moved, cst.BaseExpression)
@@ -95,6 +112,8 @@ def parenthesised(node: cst.BaseExpression) -> cst.BaseExpression:
 def _add_keyword(call: cst.Call, name: str, value: str) -> cst.Call:
     parsed = cst.parse_expression(value)
     arguments = list(call.args)
+    if len(arguments) == 1 and isinstance(arguments[0].value, cst.GeneratorExp) and not arguments[0].keyword:
+        arguments[0] = arguments[0].with_changes(value=parenthesised(arguments[0].value))
     for index, argument in enumerate(arguments):
         if argument.keyword is not None and argument.keyword.value == name:
             arguments[index] = argument.with_changes(value=parsed)

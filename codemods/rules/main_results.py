@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass
 
 from codemods.facts import flow
-from codemods.facts.module import Module
+from codemods.facts.module import Module, ScopeNode
 from codemods.facts.runs import Group
 
 _MOST_RESULTS = 3
@@ -45,7 +45,7 @@ def results(module: Module, group: Group, where: Range) -> list[str] | None:
         if module.is_declared(name, group.scope) or (top and module.declarations(name)):
             return None
         loads = [
-            n for n in module.names(name) if not isinstance(n.ctx, ast.Store) and group.scope in module.ancestors(n)
+            n for n in module.names(name) if not isinstance(n.ctx, ast.Store) and _reads_from(module, n, group.scope)
         ]
         outside = [n for n in loads if not own & set(module.ancestors(n))]
         if any(module.scope(n) is not group.scope for n in loads):
@@ -64,6 +64,18 @@ def _reads_scope(call: ast.Call) -> bool:
     if not isinstance(call.func, ast.Name):
         return False
     return call.func.id in ("eval", "exec") or not (call.args or call.keywords)
+
+
+def _reads_from(module: Module, name: ast.Name, scope: ScopeNode) -> bool:
+    """Whether ``name`` may mean a variable of ``scope``: it stands inside, and no scope between binds it."""
+    here = module.scope(name)
+    if scope not in module.ancestors(name):
+        return False
+    while here is not scope:
+        if module.binds(name.id, here) and not module.is_declared(name.id, here):
+            return isinstance(here, ast.ClassDef)
+        here = module.scope(here)
+    return True
 
 
 def _matters_halfway(module: Module, group: Group, statement: ast.stmt, needed: list[str]) -> bool:

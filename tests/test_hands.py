@@ -1,0 +1,100 @@
+"""The hands on real and on awkward code: what comes out parses, and says what was asked for."""
+
+from __future__ import annotations
+
+import ast
+import random
+from pathlib import Path
+
+import pytest
+
+from codemods.engine import integrity
+from codemods.engine.converge import apply_edits
+from codemods.facts.module import Module
+from codemods.model import Operation
+from codemods.rewriting.lower import lower_python
+from codemods.rewriting.operations import (
+    AddKeyword,
+    AwaitArgument,
+    ExtractCoroutine,
+    InsertAfter,
+    RemoveStatement,
+    WrapInTry,
+    WrapInWith,
+)
+from codemods.source import Source
+
+REAL = sorted(Path(ast.__file__).parent.glob("[a-z]*.py"), key=lambda path: path.stat().st_size)
+SMALL = [path for path in REAL if 500 < path.stat().st_size < 8000]
+
+
+def changed(source: Source, operation: Operation) -> Source:
+    return source.with_text(apply_edits(source.text, list(lower_python(source, [operation]))))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("run(c())\n", "await c()\n"),
+        ("run(\n    c(),\n)\n", "await c()\n"),
+        ("run(\n    c\n    .get()\n)\n", "await (\n    c\n    .get()\n)\n"),
+        ("run(c\n    .get())\n", "await (c\n    .get())\n"),
+        ('run(\n    c(\n        """a\n    b""",\n    )\n)\n', 'await c(\n    """a\n    b""",\n)\n'),
+        ("run(a if b else c)\n", "await (a if b else c)\n"),
+        ("x = run(c()).y\n", "x = (await c()).y\n"),
+        ("-run(c()) ** 2\n", "-(await c()) ** 2\n"),
+    ],
+)
+def test_an_argument_is_awaited(before: str, after: str) -> None:
+    source = Source("m.py", before.encode())
+    module = Module(source)
+    (call,) = module.calls_ending("run")
+    assert changed(source, AwaitArgument(module.span(call))).text == after
+
+
+def test_a_lone_generator_expression_gets_parentheses() -> None:
+    source = Source("m.py", b"f(x for x in y)\n")
+    module = Module(source)
+    (call,) = module.calls_ending("f")
+    assert changed(source, AddKeyword(module.span(call), "key", "1")).text == "f((x for x in y), key=1)\n"
+
+
+def test_every_comment_of_a_removed_statement_stays() -> None:
+    text = "@one  # 1\ndef f(  # 2\n    a,  # 3\n):  # 4\n    # 5\n    pass  # 6\n    # 7\nx = 1\n"
+    source = Source("m.py", text.encode())
+    module = Module(source)
+    after = changed(source, RemoveStatement(module.span(module.tree.body[0])))
+    assert sorted(line.strip() for line in after.text.splitlines()) == [
+        "# 1",
+        "# 2",
+        "# 3",
+        "# 4",
+        "# 5",
+        "# 6",
+        "# 7",
+        "x = 1",
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_real_code_keeps_its_comments_and_strings(seed: int) -> None:
+    chance = random.Random(seed)
+    for path in chance.sample(SMALL, 8):
+        source = Source(path.name, path.read_bytes())
+        module = Module(source)
+        statements = [n for n in ast.walk(module.tree) if isinstance(n, ast.stmt) and module.stands_alone(n)]
+        for statement in chance.sample(statements, min(3, len(statements))):
+            span = module.span(statement)
+            for operation in (
+                WrapInTry(first=span, last=span, cleanup="x.close()"),
+                WrapInWith(first=span, last=span, header="with x() as y:"),
+                InsertAfter(at=span, code="inserted()\n"),
+                ExtractCoroutine(first=span, last=span, name="extracted", call="run(extracted())"),
+            ):
+                after = changed(source, operation)
+                tree = ast.parse(after.data)
+                assert not integrity.loses_comment(source, after), (path, operation)
+                assert not integrity._strings(module.tree) - integrity._strings(tree), (path, operation)
+                kinds = sum(isinstance(node, ast.stmt) for node in ast.walk(module.tree))
+                assert sum(isinstance(node, ast.stmt) for node in ast.walk(tree)) > kinds
+            assert not integrity.loses_comment(source, changed(source, RemoveStatement(span))), (path, statement)
