@@ -52,6 +52,16 @@ class Holder:
     origin: ast.Name | None = None
     """For the ``pending`` of ``done, pending = await asyncio.wait(...)``: where it is bound."""
 
+    @property
+    def items(self) -> str:
+        """The code that gives the tasks of a collection."""
+        values = [getattr(binding, "value", None) for binding in self.bindings]
+        keyed = any(
+            isinstance(value, ast.Dict | ast.DictComp) or (isinstance(value, ast.Call) and tail(value.func) == "dict")
+            for value in values
+        )
+        return f"{self.code}.values()" if keyed else self.code
+
     def used(self, *kinds: Use) -> list[ast.expr]:
         """The places where it is used in one of these ways."""
         return [node for kind, node in self.uses if kind in kinds]

@@ -111,6 +111,7 @@ class Tasks:
         many = isinstance(parent, ast.List | ast.Set) or (
             isinstance(parent, ast.ListComp | ast.SetComp) and parent.elt is node
         )
+        many = many or (isinstance(parent, ast.DictComp) and parent.value is node)
         value = parent if many else node
         parent = self._module.parent(value) if many and value is not None else parent
         if isinstance(parent, BINDERS) and parent.value is value:
@@ -123,7 +124,7 @@ class Tasks:
             self._put(parent.func.value, call, many=True)
 
     def _put(self, target: ast.expr, call: ast.Call, *, many: bool) -> None:
-        if isinstance(target, ast.Subscript) and is_self_attribute(target.value):
+        if isinstance(target, ast.Subscript):
             target, many = target.value, True
         scope, code = self._key(target)
         if scope is None:
@@ -223,7 +224,8 @@ class Tasks:
             return
         made = [value]
         if holder.many:
-            made = value.elts if isinstance(value, ast.List | ast.Set) else [getattr(value, "elt", value)]
+            one = value.value if isinstance(value, ast.DictComp) else getattr(value, "elt", value)
+            made = value.elts if isinstance(value, ast.List | ast.Set) else [one]
         holder.known = holder.known and all(self._is_task(item) for item in made)
         holder.uses.append((Use.START, node))
 

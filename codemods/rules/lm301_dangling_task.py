@@ -183,7 +183,7 @@ def _rewrite(module: Module, lives: list[Life]) -> Rewrite | str:
     if not (module.stands_alone(rest[0]) and module.stands_alone(rest[-1])):
         return "the statements behind the start share their lines with other code: put each on a line of its own"
     lines = [line for one in lives for line in _cancelling(module, one)]
-    arguments = [f"*{one.holder.code}" if one.holder.many else one.holder.code for one in lives]
+    arguments = [f"*{one.holder.items}" if one.holder.many else one.holder.code for one in lives]
     cleanup = "\n".join([*lines, gather.waiting_for(arguments)])
     operations: list[Operation] = [RemoveStatement(module.span(statement)) for statement in cancels]
     operations.append(WrapInTry(module.span(rest[0]), module.span(rest[-1]), cleanup))
@@ -214,7 +214,7 @@ def _cancelling(module: Module, one: Life) -> list[str]:
     if not one.holder.many:
         return [f"{one.holder.code}.cancel()"]
     name = _loop_name(module, one)
-    return [f"for {name} in {one.holder.code}:", f"    {name}.cancel()"]
+    return [f"for {name} in {one.holder.items}:", f"    {name}.cancel()"]
 
 
 def _loop_name(module: Module, one: Life) -> str:
