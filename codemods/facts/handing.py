@@ -72,6 +72,8 @@ def _scheduled(follower: Follower, call: ast.Call, name: str, state: State) -> S
             group is not None and group in follower.module.ancestors(follower.birth or call)
         ):
             follower.trace.escapes.append(Escape("task", call))
+    if name == "shield":
+        follower.trace.escapes.append(Escape("task", call))  # it is meant to go on when nobody waits any more
     if name == "wait" and any(keyword.arg in ("timeout", "return_when") for keyword in call.keywords):
         return State.PENDING_LIVE  # among what it gives are tasks that still run
     return State.PENDING if state is State.SELF else state
