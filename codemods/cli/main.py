@@ -50,6 +50,9 @@ def cli() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
+    # Where the shell has closed one of them (`>&-`), Python has None.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is no reason to crash
             stream.reconfigure(errors="backslashreplace")
@@ -64,8 +67,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("interrupted: every file is either as it was or completely rewritten", err=True)
         return 130
     except BrokenPipeError:
-        # The reader has gone, for example `head`. Python would complain once more at its own end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # the reader has gone, for example `head`
+        _close_stdout()
+        return 2
+    except OSError as error:
+        _close_stdout()
+        name = f": {error.filename}" if error.filename else ""
+        click.echo(f"error: {error.strerror or error}{name}", err=True)
         return 2
     except Exception:
         import traceback
@@ -73,3 +81,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         click.echo("error: loopmend itself has crashed; nothing was left half written", err=True)
         return 2
+
+
+def _close_stdout() -> None:
+    """Give up what was not printed, lest Python tries once more at its end and complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

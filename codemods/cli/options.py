@@ -105,6 +105,8 @@ def _stdin(paths: Sequence[str], name: str | None) -> Source | None:
         return None
     if len(paths) > 1:
         raise click.UsageError("`-` reads stdin and goes with no other path")
+    if sys.stdin is None:
+        raise click.UsageError("`-` reads stdin, which is closed")
     return Source((name or "stdin.py").replace(os.sep, "/"), sys.stdin.buffer.read())
 
 

@@ -40,9 +40,10 @@ def discover(paths: Sequence[str], settings: Settings, directory: Path | None = 
     Raises MissingPathError, before the first file, for a path that does not exist.
     """
     cwd = str(directory or Path.cwd())
-    missing = [path for path in paths if not os.path.lexists(os.path.join(cwd, path))]
+    # "" is a variable of a script that is not set, and does not mean everything here
+    missing = [path for path in paths if not path or not os.path.lexists(os.path.join(cwd, path))]
     if missing:
-        raise MissingPathError(", ".join(missing))
+        raise MissingPathError(", ".join(path or "''" for path in missing))
     return _each_once(cwd, paths, settings)
 
 

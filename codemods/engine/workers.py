@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -34,6 +36,10 @@ def examine_in_pool(sources: list[Source], task: Task, jobs: int) -> Iterator[Ex
                 yield from future.result()
             except BrokenProcessPool:
                 lost += chunk
+    except BaseException:  # Ctrl-C: nobody waits for what the workers are at
+        for worker in multiprocessing.active_children():
+            worker.terminate()
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     yield from _one_by_one(lost, task)
@@ -62,8 +68,18 @@ def _pool(task: Task, size: int) -> ProcessPoolExecutor:
 def _start(task: Task) -> None:
     global _examiner
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     gc.disable()
     _examiner = Examiner(task)
+
+
+def _die_with_parent() -> None:
+    """End this worker when its parent was killed: nobody else would ever tell it to."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _examine(sources: list[Source]) -> list[Examined]:

@@ -73,6 +73,8 @@ def reasons(report: Report) -> str:
 def summary(report: Report) -> str:
     """What was looked at, found, fixed and left, in a few words."""
     found = Counter(entry.finding.code for entry in report.entries)
+    if not report.files:
+        return "No Python file to look at.\n"
     parts = [f"{_files(report.files)} looked at"]
     if found:
         parts.append(f"{_count(found.total(), 'finding')} ({_by_code(found)})")
