@@ -35,6 +35,11 @@ def leaves_something(module: Module, coroutine: ast.expr, *, last: bool = False)
     What is not in this file is taken to clean up behind itself; a coroutine that is not in this
     file at all is not. What the ``last`` one leaves, nobody gets.
     """
+    if isinstance(coroutine, ast.Call) and coroutine.args:
+        if (name := module.qualname(coroutine.func)) == "asyncio.wait_for":
+            return leaves_something(module, coroutine.args[0], last=last)
+        if name == "asyncio.sleep":
+            return ""
     function = callee(module, coroutine)
     if function is None:
         return f"`{_short(coroutine)}` is not defined in this file, so it may leave tasks behind"

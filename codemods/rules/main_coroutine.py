@@ -169,6 +169,9 @@ def _is_harmless(module: Module, call: ast.Call) -> bool:
     """A call that neither blocks nor starts a loop: printing, a pure builtin, a method of a literal."""
     if any(keyword.arg in (None, "key") for keyword in call.keywords):
         return False  # somebody else's code is called
+    function = callee(module, call)
+    if isinstance(function, ast.AsyncFunctionDef) and not function.decorator_list:
+        return True  # that only makes a coroutine
     if isinstance(call.func, ast.Name):
         return call.func.id in _HARMLESS and not module.is_bound(call.func.id, call)
     return isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Constant | ast.JoinedStr)

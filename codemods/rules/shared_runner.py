@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from codemods.facts.leftovers import sets_context
 from codemods.facts.module import FUNCTIONS, Module, walk_scope
@@ -90,6 +91,17 @@ def _is_lazy(module: Module, call: ast.Call) -> bool:
     return False
 
 
+def _has_run(module: Module, statement: ast.stmt, group: Group) -> bool:
+    """Whether an import has surely run before the runs: it stands in no ``if`` but those around them."""
+    around = set(module.ancestors(group.runs[0].call))
+    return all(above in around for above in module.ancestors(statement) if isinstance(above, ast.If))
+
+
+def _exports(module: Module) -> Iterator[ast.AST]:
+    for name in module.names("__all__"):
+        yield from ast.walk(module.statement(name))
+
+
 def _spelling(module: Module, group: Group) -> tuple[str, ChangeFromImport | None]:
     """How ``asyncio.Runner`` is written where the first run stands, and the import that this takes."""
     function = group.runs[0].call.func
@@ -97,7 +109,11 @@ def _spelling(module: Module, group: Group) -> tuple[str, ChangeFromImport | Non
         return f"{module.code(function.value)}.Runner", None
     assert isinstance(function, ast.Name)
     around = [group.scope, *module.ancestors(group.scope)]
-    visible = [statement for statement in module.imports.statements if module.scope(statement) in around]
+    visible = [
+        statement
+        for statement in module.imports.statements
+        if module.scope(statement) in around and _has_run(module, statement, group)
+    ]
     for statement in visible:
         for alias in statement.names:
             local = alias.asname or alias.name
@@ -110,9 +126,12 @@ def _spelling(module: Module, group: Group) -> tuple[str, ChangeFromImport | Non
             aliases = [alias for alias in statement.names if alias.name == "run"]
             if [alias.asname or alias.name for alias in aliases] != [function.id]:
                 continue
-            if "Runner" in module.all_identifiers():
+            if "Runner" in module.all_identifiers() or not module.stands_alone(statement):
                 continue
             own = {run.call for run in group.runs}
             used = [n for n in module.names(function.id) if module.parent(n) not in own]
-            return "Runner", ChangeFromImport(at=module.span(statement), add="Runner", remove="" if used else "run")
+            exported = {n.value for n in _exports(module) if isinstance(n, ast.Constant)}
+            return "Runner", ChangeFromImport(
+                at=module.span(statement), add="Runner", remove="" if used or function.id in exported else "run"
+            )
     return "", None
