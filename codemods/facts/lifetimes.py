@@ -14,6 +14,7 @@ from codemods.facts.module import Block, Module
 from codemods.facts.resources import Creation, creations
 from codemods.facts.traces import Escape, Trace
 from codemods.facts.uses import Tracer
+from codemods.facts.variables import bound_otherwise
 
 
 class End(Enum):
@@ -64,6 +65,8 @@ def _lifetime(module: Module, tracer: Tracer, creation: Creation) -> Lifetime:
         return Lifetime(creation, end, trace, block, last=last, outside=outside)
     block = _home(module, module.block(binding))
     trace = tracer.trace(creation.resource, creation.name, binding, creation.function, creation.companions)
+    if bound_otherwise(module, creation.name, creation.function):
+        trace.mixed = trace.mixed or "it is bound again by something else than an assignment"
     closes = classify(module, trace, creation, block.statements)
     life = Lifetime(creation, _end(module, creation, trace, closes, block), trace, block, closes)
     needed = trace.reads if life.end is End.HAPPY else [*trace.reads, *trace.peeks]

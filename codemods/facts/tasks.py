@@ -6,7 +6,7 @@ import ast
 
 from codemods.facts.module import FUNCTIONS, Module
 from codemods.facts.task_uses import FILLING, Holder, Reader, Use
-from codemods.facts.variables import BINDERS, Variables, is_self_attribute, tail
+from codemods.facts.variables import BINDERS, Variables, bound_otherwise, is_self_attribute, tail
 
 _SPAWNERS = ("asyncio.create_task", "asyncio.ensure_future")
 _LOOPS = {"asyncio.get_running_loop", "asyncio.get_event_loop", "asyncio.new_event_loop", "uvloop.new_event_loop"}
@@ -188,7 +188,10 @@ class Tasks:
             else:
                 self._read_store(holder, name)
         arguments = self._module.arguments(holder.code)
-        if any(self._module.binding_scope(argument) is holder.scope for argument in arguments):
+        shadowed = any(self._module.binding_scope(argument) is holder.scope for argument in arguments)
+        if shadowed or (
+            isinstance(holder.scope, FUNCTIONS) and bound_otherwise(self._module, holder.code, holder.scope)
+        ):
             holder.known = False
 
     def _read_attribute(self, holder: Holder) -> None:

@@ -72,6 +72,25 @@ class Variables:
         return [parent.value for parent in parents if isinstance(parent, BINDERS) and parent.value is not None]
 
 
+def bound_otherwise(module: Module, name: str, scope: ScopeNode) -> bool:
+    """Whether ``scope`` also binds ``name`` by an ``except ... as``, an import, a definition or a ``case``."""
+    for node in ast.walk(scope):
+        match node:
+            case ast.ExceptHandler(name=bound) | ast.MatchAs(name=bound) | ast.MatchStar(name=bound):
+                names = [bound]
+            case ast.MatchMapping(rest=bound):
+                names = [bound]
+            case ast.FunctionDef(name=bound) | ast.AsyncFunctionDef(name=bound) | ast.ClassDef(name=bound):
+                names = [bound]
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                names = [alias.asname or alias.name.partition(".")[0] for alias in aliases]
+            case _:
+                continue
+        if name in names and node is not scope and module.scope(node) is scope:
+            return True
+    return False
+
+
 def is_self_attribute(node: ast.AST | None) -> bool:
     """Whether ``node`` is spelled ``self.something``."""
     return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
