@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
-_IMPORT = re.compile(rb"\n[ \t]*(?:from|import)[ \t]+(\w+)")
+# Two patterns that start with a word are twice as fast as one that starts with a choice or a line.
+_IMPORT = re.compile(rb"import[ \t]+(\w+)")
+_FROM = re.compile(rb"from[ \t]+(\w+)")
 _SEVERAL = re.compile(rb"import[ \t]+([\w. \t]+,[\w., \t]+)")
 
 
 class Imported(bytes):
-    """A needle that has to be the top-level name of an import at the start of a line.
+    """A needle that has to be the top-level name of an import.
 
     One look at the imports of a file settles any number of these, where each plain needle costs
     its own search through the bytes: a catalogue with a hundred packages needs them.
@@ -18,7 +20,7 @@ class Imported(bytes):
 
 def imported_names(data: bytes) -> set[bytes]:
     """The top-level names that the imports of a file start with; a few names too many do no harm."""
-    names = {*_IMPORT.findall(b"\n" + data)}
+    names = {*_IMPORT.findall(data), *_FROM.findall(data)}
     for text in _SEVERAL.findall(data):
         names.update(part.split(None, 1)[0].partition(b".")[0] for part in text.split(b",") if part.strip())
     return names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from codemods.engine.results import Problem
 from codemods.engine.select import Prefilter, chosen
@@ -21,6 +21,17 @@ CANNOT_PARSE = (SyntaxError, ValueError, RecursionError, MemoryError)
 """What reading a module raises (UndecodableError is a ValueError)."""
 
 
+class Interest(NamedTuple):
+    """Who wants to see a file."""
+
+    check: bool
+    """It is worth a call of ``check``."""
+    triggers: bool
+    """A project rule has something to do here."""
+    context: bool
+    """The project rules have to see it once one of them has anything to do."""
+
+
 class Analyser:
     """Asks the selected rules. A rule that crashes loses its findings in one file and nothing else."""
 
@@ -29,10 +40,13 @@ class Analyser:
         self.settings = settings
         self.rules = with_needles(chosen(entries(), settings), settings.resource)
         self._codes = {rule.code for rule in self.rules}
-        self.file_rules = Prefilter([rule for rule in self.rules if not rule.sees_project])
-        self.project_rules = Prefilter([rule for rule in self.rules if rule.sees_project])
-        self.context = Prefilter([rule._replace(needles=rule.context) for rule in self.rules if rule.sees_project])
-        """The files that project rules have to see once one of them has anything to do."""
+        of_files = [rule for rule in self.rules if not rule.sees_project]
+        of_project = [rule for rule in self.rules if rule.sees_project]
+        context = [rule._replace(needles=rule.context) for rule in of_project]
+        self.file_rules, self.project_rules = Prefilter(of_files), Prefilter(of_project)
+        self._interests = Prefilter([*of_files, *of_project, *context])
+        self._firsts = len(of_files), len(of_files) + len(of_project)
+        """Where in ``_interests`` the project rules start, and their context."""
         self._problems: dict[tuple[str, str], Problem] = {}
 
     def take_problems(self) -> tuple[Problem, ...]:
@@ -41,9 +55,18 @@ class Analyser:
         self._problems.clear()
         return problems
 
-    def has_something_to_do(self, data: bytes) -> bool:
-        """Whether a file with these bytes is worth a call of ``check``."""
-        return bool(self.file_rules(data)) or (MARK in data and "LM001" in self._codes)
+    def interest(self, data: bytes) -> Interest:
+        """Who wants to see a file with these bytes: asked once for each file of the tree."""
+        found = self._interests.numbers(data)
+        marked = "LM001" in self._codes and MARK in data
+        if not found:
+            return Interest(marked, False, False)
+        project, context = self._firsts
+        return Interest(
+            marked or any(n < project for n in found),
+            any(project <= n < context for n in found),
+            any(n >= context for n in found),
+        )
 
     def find(self, source: Source) -> list[Finding]:
         """The findings of the file rules that no comment suppresses."""

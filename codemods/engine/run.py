@@ -129,8 +129,7 @@ class _Run:
             if cache.is_silent(absolute, status):
                 return
         data = _read(absolute)
-        candidate = analyser.has_something_to_do(data)
-        wanted, triggers = bool(analyser.context(data)), bool(analyser.project_rules(data))
+        candidate, triggers, wanted = analyser.interest(data)
         if (candidate or wanted) and not file.explicit and _GENERATED in data[:_HEAD]:
             candidate = wanted = triggers = False
         scan.project = scan.project or triggers

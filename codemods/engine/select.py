@@ -57,6 +57,10 @@ class Prefilter:
 
     def __call__(self, data: bytes) -> list[Entry]:
         """The rules that may find something in a file with these bytes."""
+        return [self.rules[number] for number in sorted(self.numbers(data))]
+
+    def numbers(self, data: bytes) -> set[int]:
+        """Their places in ``rules``."""
         active: set[int] = set()
         known: dict[bytes, bool] = {}
         for needle, groups in self._plain.items():
@@ -65,7 +69,7 @@ class Prefilter:
         if self._imported:
             for name in imported_names(data) & self._imported.keys():
                 _follow(self._imported[name], data, known, active)
-        return [self.rules[number] for number in sorted(active)]
+        return active
 
 
 _Groups = dict[tuple[bytes, ...], list[int]]
