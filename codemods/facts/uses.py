@@ -260,6 +260,10 @@ class Follower:
                 self._note_awaited()
                 if isinstance(parent, ast.withitem) and state is State.SELF:
                     self.trace.managed = True
+            case ast.Match(cases=cases) if state is not State.SELF:
+                for node in (n for one in cases for n in ast.walk(one.pattern)):
+                    if isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
+                        self.add(node.name, state, parent)
             case ast.arguments():
                 self.escape("kept", parent, state, "a default value")
 
