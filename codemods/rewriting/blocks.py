@@ -125,7 +125,8 @@ class BlockEditor:
             body.append(statements(f"return {operation.returns}")[0])
         blanks, rest = _split_leading(body[0])
         body[0] = _with_leading(body[0], rest)
-        definition = statements(f"async def {operation.name}():\n    pass\n")[0].with_changes(
+        arrow = f" -> {operation.annotation}" if operation.annotation else ""
+        definition = statements(f"async def {operation.name}(){arrow}:\n    pass\n")[0].with_changes(
             body=cst.IndentedBlock(body=body)
         )
         call = statements(operation.call)[0]

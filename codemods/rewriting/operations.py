@@ -112,6 +112,8 @@ class ExtractCoroutine(Operation):
     return_last: bool = False
     """Whether the last statement, an assignment, becomes ``return value``."""
     before: Span | None = None
+    annotation: str = ""
+    """What the coroutine returns, where its file annotates that."""
 
 
 @dataclass(frozen=True, slots=True)

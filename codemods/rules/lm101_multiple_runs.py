@@ -108,7 +108,11 @@ def _rewrite(module: Module, group: Group, worst: Bond, taken: set[str]) -> Rewr
     if operations is not None:
         return Rewrite("Merge the runs into one main coroutine", safety, operations, why)
     if module.target < _RUNNER_SINCE:
-        return "other code stands between the runs, and asyncio.Runner needs Python 3.11: merge them by hand"
+        operations = merge(module, group, where, taken, with_any_call=True)
+        if operations is None:
+            return "other code stands between the runs, and asyncio.Runner needs Python 3.11: merge them by hand"
+        moved = "the code between the runs moves into the coroutine, where it blocks the loop"
+        return Rewrite("Merge the runs into one main coroutine", Safety.UNSAFE, operations, moved)
     outcome = share(module, group, where)
     if isinstance(outcome, str):
         return outcome

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from codemods.facts import flow
 from codemods.facts.callees import callee
@@ -40,6 +40,10 @@ _OWN_SCOPES = (
 """What means something else, or nothing, once it stands in a coroutine."""
 
 
+MayMove = Callable[[Module, ast.Call], bool]
+"""Says of a call whether it may be moved into a coroutine."""
+
+
 def common_range(module: Module, group: Group) -> Range:
     """The smallest run of statements in one block that holds all runs, and the loops that repeat them."""
     tops: list[ast.AST] = []
@@ -65,13 +69,17 @@ def common_range(module: Module, group: Group) -> Range:
     raise ValueError("the runs of a group stand in one scope")
 
 
-def merge(module: Module, group: Group, where: Range, taken: set[str]) -> tuple[Operation, ...] | None:
+def merge(
+    module: Module, group: Group, where: Range, taken: set[str], *, with_any_call: bool = False
+) -> tuple[Operation, ...] | None:
     """The operations that put the runs into one main coroutine; None when that is not the right form.
 
     Its name is none of those ``taken`` by other new coroutines of the scope, and is added to them.
+    Calls that may block between the runs are moved along only ``with_any_call``.
     """
     inside = where.inside
-    if len(group.runs) < 2 or not all(_is_plain(module, group, statement) for statement in inside):
+    may_move = _is_no_run if with_any_call else _is_harmless
+    if len(group.runs) < 2 or not all(_is_plain(module, group, statement, may_move) for statement in inside):
         return None
     if any(run.loop is not None for run in group.runs) or not all(module.stands_alone(s) for s in inside):
         return None
@@ -101,6 +109,7 @@ def merge(module: Module, group: Group, where: Range, taken: set[str]) -> tuple[
         returns="" if returns_last or isinstance(last, ast.Return) else ", ".join(needed),
         return_last=returns_last,
         before=None if hoist is inside[0] else module.span(hoist),
+        annotation=_annotation(module, group, last, needed),
     )
     return (*(AwaitArgument(at=module.span(run.call)) for run in group.runs), extract)
 
@@ -117,17 +126,28 @@ def free_name(module: Module, names: tuple[str, ...], besides: Collection[str] =
     return f"{names[-1]}_{number}"
 
 
-def _is_plain(module: Module, group: Group, statement: ast.stmt) -> bool:
-    """Whether a statement does the same in a coroutine: runs, results, and what cannot block."""
+def _annotation(module: Module, group: Group, last: ast.stmt, needed: list[str]) -> str:
+    """What the new coroutine returns, where its file says that of its functions; else nothing."""
+    around = [group.scope] if isinstance(group.scope, FUNCTIONS) else module.functions
+    if not around or not all(function.returns for function in around):
+        return ""
+    if isinstance(last, ast.Return):
+        returns = around[0].returns
+        return module.code(returns) if isinstance(group.scope, FUNCTIONS) and returns is not None else ""
+    return "" if needed else "None"
+
+
+def _is_plain(module: Module, group: Group, statement: ast.stmt, may_move: MayMove) -> bool:
+    """Whether a statement does the same in a coroutine: runs, results, and calls that may move there."""
     match statement:
         case ast.Expr(value=value) | ast.Return(value=ast.expr() as value):
-            return _is_plain_value(module, group, value)
+            return _is_plain_value(module, group, value, may_move)
         case ast.Assign(targets=[ast.Name() | ast.Tuple() as target], value=value):
-            return _only_names(target) and _is_plain_value(module, group, value)
+            return _only_names(target) and _is_plain_value(module, group, value, may_move)
         case ast.AnnAssign(target=ast.Name(), value=ast.expr() as value):
-            return _is_plain_value(module, group, value)
+            return _is_plain_value(module, group, value, may_move)
         case ast.Assert(test=value, msg=None):
-            return _is_plain_value(module, group, value)
+            return _is_plain_value(module, group, value, may_move)
     return False
 
 
@@ -137,7 +157,7 @@ def _only_names(target: ast.expr) -> bool:
     )
 
 
-def _is_plain_value(module: Module, group: Group, value: ast.expr) -> bool:
+def _is_plain_value(module: Module, group: Group, value: ast.expr, may_move: MayMove) -> bool:
     calls = {run.call: run for run in group.runs}
     stack: list[ast.AST] = [value]
     while stack:
@@ -152,7 +172,7 @@ def _is_plain_value(module: Module, group: Group, value: ast.expr) -> bool:
                     return False
                 stack += _parts(coroutine) if isinstance(coroutine, ast.Call) else [coroutine]
                 continue
-            if not _is_harmless(module, node):
+            if not may_move(module, node):
                 return False
         elif isinstance(node, _OWN_SCOPES):
             return False
@@ -163,6 +183,12 @@ def _is_plain_value(module: Module, group: Group, value: ast.expr) -> bool:
 def _parts(call: ast.Call) -> list[ast.AST]:
     """Everything of the coroutine's call that is evaluated before it: receiver and arguments."""
     return [call.func, *call.args, *call.keywords]
+
+
+def _is_no_run(module: Module, call: ast.Call) -> bool:
+    """A call of which nothing says that it starts a loop of its own."""
+    function = callee(module, call)
+    return function is None or not starts_a_loop(module, function)
 
 
 def _is_harmless(module: Module, call: ast.Call) -> bool:
