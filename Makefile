@@ -9,7 +9,7 @@ REPO ?= examples/service
 FAMILY ?= 6
 
 .DEFAULT_GOAL := help
-.PHONY: help diff test lint fmt accept new-rule docs bench setup-servers clean
+.PHONY: help diff test lint fmt accept new-rule docs bench ecosystem setup-servers clean
 
 help:  ## Show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -52,6 +52,9 @@ docs: $(STAMP)  ## Write docs/rules from the pages of the rules and their fixtur
 
 bench: $(STAMP)  ## CPU time beside ruff's: TREES="path ..." (see scripts/bench.py)
 	@$(BIN)/python scripts/bench.py $(TREES)
+
+ecosystem: $(STAMP)  ## Write docs/ecosystem.md from unpacked source distributions: TREES="path ..."
+	@$(BIN)/python scripts/ecosystem.py $(TREES) > docs/ecosystem.md
 
 setup-servers:  ## Install redis-server and postgresql for the tests that want them (Debian, root)
 	@scripts/setup-servers

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from codemods.facts.module import FunctionNode, Module, walk_scope
+from codemods.facts.module import FunctionNode, Module
+from codemods.facts.nodes import walk_scope
 
 
 def callee(module: Module, call: ast.expr) -> FunctionNode | None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from codemods.facts.module import FunctionNode, Module, ScopeNode
-from codemods.facts.variables import is_self_attribute, tail
+from codemods.facts.nodes import is_self_attribute, tail
 
 _WRAPPERS = {"asyncio.wait_for", "asyncio.create_task", "asyncio.ensure_future", "asyncio.shield"}
 _Index = dict[tuple[ScopeNode, str], FunctionNode | None]

@@ -6,7 +6,8 @@ import ast
 from typing import TYPE_CHECKING
 
 from codemods.facts import vocabulary as words
-from codemods.facts.module import FUNCTIONS, FunctionNode, Module
+from codemods.facts.module import FunctionNode, Module
+from codemods.facts.nodes import FUNCTIONS, tail
 from codemods.facts.traces import Escape, State
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def handed(follower: Follower, call: ast.Call, argument: ast.expr, state: State) -> State:
     """The state of the result of ``call``; escapes and strangers are noted on the way."""
-    name = tail(call)
+    name = tail(call.func)
     if name in words.GATHERERS or name in words.TASK_MAKERS:
         return _scheduled(follower, call, name, state)
     builtin = isinstance(call.func, ast.Name)
@@ -40,11 +41,6 @@ def handed(follower: Follower, call: ast.Call, argument: ast.expr, state: State)
     return State.PENDING if isinstance(follower.module.parent(call), ast.Await) else state
 
 
-def tail(call: ast.Call) -> str:
-    """The last name of what is called."""
-    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-
-
 def task_group(module: Module, call: ast.Call) -> ast.AsyncWith | None:
     """The ``async with TaskGroup() as group`` whose group makes the task of ``call``."""
     receiver = call.func.value if isinstance(call.func, ast.Attribute) else None
@@ -61,7 +57,7 @@ def task_group(module: Module, call: ast.Call) -> ast.AsyncWith | None:
 def makes_task(module: Module, value: ast.AST) -> bool:
     """Whether ``value`` starts tasks that no group waits for."""
     calls = [node for node in ast.walk(value) if isinstance(node, ast.Call)]
-    return any(tail(call) in words.TASK_MAKERS and task_group(module, call) is None for call in calls)
+    return any(tail(call.func) in words.TASK_MAKERS and task_group(module, call) is None for call in calls)
 
 
 def _scheduled(follower: Follower, call: ast.Call, name: str, state: State) -> State:
@@ -83,7 +79,7 @@ def _collected(follower: Follower, call: ast.Call, receiver: ast.expr, state: St
     module = follower.module
     if state is State.SELF:
         follower.escape("stored", call, state, module.code(receiver))
-    elif isinstance(receiver, ast.Name) and tail(call) not in ("put", "put_nowait"):
+    elif isinstance(receiver, ast.Name) and tail(call.func) not in ("put", "put_nowait"):
         follower.add(receiver.id, state, module.statement(call), is_task=makes_task(module, call))
     else:
         follower.escape("stored", call, state, module.code(receiver))
@@ -186,17 +182,17 @@ def _is_run(follower: Follower, call: ast.Call) -> bool:
         match above:
             case ast.Await() | ast.AsyncFor() | ast.withitem():
                 return True
-            case ast.Call() if tail(above) in words.GATHERERS | words.TASK_MAKERS:
+            case ast.Call() if tail(above.func) in words.GATHERERS | words.TASK_MAKERS:
                 return True
             case ast.comprehension():
                 return bool(above.is_async) and above.iter is node
-            case ast.Call() if tail(above) in words.PASSERS:
+            case ast.Call() if tail(above.func) in words.PASSERS:
                 pass
             case ast.Starred() | ast.List() | ast.Tuple() | ast.Set() | ast.IfExp():
                 pass
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp():
                 pass
-            case ast.Call() if tail(above) in words.COLLECTORS:
+            case ast.Call() if tail(above.func) in words.COLLECTORS:
                 return True
             case ast.Assign(targets=[ast.Name()]):
                 return isinstance(node, ast.List | ast.ListComp | ast.GeneratorExp)

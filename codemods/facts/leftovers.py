@@ -7,7 +7,8 @@ import itertools
 from collections.abc import Iterator
 
 from codemods.facts.callees import assigned_values, body_nodes, callee, reached
-from codemods.facts.module import FUNCTIONS, FunctionNode, Module, walk_scope
+from codemods.facts.module import FunctionNode, Module
+from codemods.facts.nodes import FUNCTIONS, walk_scope
 
 _SPAWNING = {
     *("create_task", "ensure_future", "call_soon", "call_later", "call_at", "run_coroutine_threadsafe"),

@@ -9,8 +9,8 @@ from enum import Enum
 from codemods.catalog.resources import Catalog
 from codemods.facts.closes import Closes, classify
 from codemods.facts.flow import falls_through
-from codemods.facts.handing import tail
 from codemods.facts.module import Block, Module
+from codemods.facts.nodes import tail
 from codemods.facts.resources import Creation, creations
 from codemods.facts.traces import Escape, Trace
 from codemods.facts.uses import Tracer
@@ -92,7 +92,7 @@ def _home(module: Module, block: Block) -> Block:
         return block if passes else _home(module, module.block(owner))
     if isinstance(owner, ast.With | ast.AsyncWith):
         calls = [item.context_expr for item in owner.items if isinstance(item.context_expr, ast.Call)]
-        suppresses = any(tail(call) in ("suppress", "raises", "assertRaises") for call in calls)
+        suppresses = any(tail(call.func) in ("suppress", "raises", "assertRaises") for call in calls)
         return block if suppresses else _home(module, module.block(owner))
     return block
 

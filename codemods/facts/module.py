@@ -10,10 +10,10 @@ from functools import cached_property
 
 from codemods.catalog.resources import Catalog, Resource, load
 from codemods.facts.imports import Imports
+from codemods.facts.nodes import FUNCTIONS, start, tail
 from codemods.model import Span
 from codemods.source import Source
 
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 ScopeNode = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _SCOPES = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -109,9 +109,9 @@ class Module:
             if kind is ast.Attribute:
                 attributes.setdefault(node.attr, []).append(node)  # type: ignore[attr-defined, arg-type]
             elif kind is ast.Call:
-                tail = _tail(node.func)  # type: ignore[attr-defined]
-                if tail:
-                    calls.setdefault(tail, []).append(node)  # type: ignore[arg-type]
+                last = tail(node.func)  # type: ignore[attr-defined]
+                if last:
+                    calls.setdefault(last, []).append(node)  # type: ignore[arg-type]
             elif kind in _NOTED and self._note(node):
                 continue
             fields = _FIELDS.get(kind)
@@ -125,8 +125,8 @@ class Module:
                 elif value is not None:
                     parents[value] = node
                     stack.append(value)
-        self.functions.sort(key=_start)
-        self.classes.sort(key=_start)
+        self.functions.sort(key=start)
+        self.classes.sort(key=start)
         self._definitions: dict[str, list[FunctionNode | ast.ClassDef]] = {}
         for definition in (*self.functions, *self.classes):
             self._definitions.setdefault(definition.name, []).append(definition)
@@ -277,15 +277,15 @@ class Module:
         tails = {qualname.rpartition(".")[2] for qualname in wanted}
         tails.update(local for local, imported in self.imports.names.items() if imported in wanted)
         found = [call for tail in tails for call in self._calls.get(tail, ()) if self.qualname(call.func) in wanted]
-        return sorted(found, key=_start)
+        return sorted(found, key=start)
 
     def calls_ending(self, *names: str) -> list[ast.Call]:
         """Every call whose function is spelled ``name(...)`` or ``anything.name(...)``, in order."""
-        return sorted((call for name in names for call in self._calls.get(name, ())), key=_start)
+        return sorted((call for name in names for call in self._calls.get(name, ())), key=start)
 
     def names(self, name: str) -> list[ast.Name]:
         """Every Name node spelled so, loads, stores and deletes alike, in source order."""
-        return sorted(self._names.get(name, ()), key=_start)
+        return sorted(self._names.get(name, ()), key=start)
 
     def arguments(self, name: str) -> list[ast.arg]:
         """Every parameter of that name, of functions and lambdas alike."""
@@ -293,7 +293,7 @@ class Module:
 
     def attributes(self, attr: str) -> list[ast.Attribute]:
         """Every ``anything.attr``, in source order."""
-        return sorted(self._attributes.get(attr, ()), key=_start)
+        return sorted(self._attributes.get(attr, ()), key=start)
 
     def self_attributes(self) -> Iterator[ast.Attribute]:
         """Every ``self.anything``."""
@@ -420,29 +420,6 @@ class Module:
         before = self.source.lines[span.line - 1][: span.column - 1]
         after = self.source.lines[span.end_line - 1][span.end_column - 1 :].strip()
         return not before.strip() and (not after or after.startswith("#"))
-
-
-def walk_scope(node: ast.AST) -> Iterator[ast.AST]:
-    """``node`` and what is inside it, in source order, without the bodies of nested functions.
-
-    The nested function, class or lambda node itself is yielded.
-    """
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
-            yield child
-        else:
-            yield from walk_scope(child)
-
-
-def _tail(function: ast.expr) -> str:
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
-
-
-def _start(node: ast.AST) -> tuple[int, int]:
-    return (node.lineno, node.col_offset)  # type: ignore[attr-defined]
 
 
 _FIELDS: dict[type[ast.AST], tuple[str, ...]] = {ast.MatchSingleton: ()}  # ``case True:`` holds no node

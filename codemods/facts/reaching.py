@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from codemods.facts.flow import LOOPS
 from codemods.facts.module import Module, ScopeNode
+from codemods.facts.nodes import start
 
 
 class Reads(NamedTuple):
@@ -25,7 +26,7 @@ def reads_of(module: Module, name: str, binding: ast.stmt, scope: ScopeNode) -> 
     Another assignment ends the matter where it stands in a block around the read; where it
     may or may not have run, the reads after it are mixed. ``x = None`` never counts.
     """
-    here = _start(binding)
+    here = start(binding)
     block = module.block(binding)
     behind = set(block.statements[block.index :])
     around = {node: child for child, node in _pairs(module, binding, scope)}
@@ -51,7 +52,7 @@ def reads_of(module: Module, name: str, binding: ast.stmt, scope: ScopeNode) -> 
         if not in_block and _excluded(around, load.pairs):
             continue
         own.append(load.name)
-        if any(here < _start(store) < load.start for store in history.stores if store is not binding):
+        if any(here < start(store) < load.start for store in history.stores if store is not binding):
             mixed = mixed or "it is assigned again on the way"
     return Reads(own, mixed)
 
@@ -71,7 +72,7 @@ class _Load(NamedTuple):
 
     def is_killed(self, binding: ast.stmt, after: tuple[int, int]) -> bool:
         """Whether an assignment other than ``binding`` stands between ``after`` and the read."""
-        return any(after < _start(store) < self.start for store in self.killers if store is not binding)
+        return any(after < start(store) < self.start for store in self.killers if store is not binding)
 
 
 class _History(NamedTuple):
@@ -102,7 +103,7 @@ def _history(module: Module, name: str, scope: ScopeNode) -> _History:
             for store, behind in below
             if not behind.isdisjoint(chain) or (isinstance(store, _BINDING_BLOCKS) and store in chain)
         ]
-        loads.append(_Load(node, _start(node), module.statement(node), pairs, killers))
+        loads.append(_Load(node, start(node), module.statement(node), pairs, killers))
     return _History(stores, loads)
 
 
@@ -140,7 +141,3 @@ def _is_reset(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Assign | ast.AnnAssign) and (
         statement.value is None or (isinstance(statement.value, ast.Constant) and statement.value.value is None)
     )
-
-
-def _start(node: ast.stmt | ast.expr) -> tuple[int, int]:
-    return (node.lineno, node.col_offset)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from codemods.facts import flow
 from codemods.facts.callees import body_nodes, reached
-from codemods.facts.module import FUNCTIONS, FunctionNode, Module, ScopeNode
+from codemods.facts.module import FunctionNode, Module, ScopeNode
+from codemods.facts.nodes import FUNCTIONS
 
 RUN = "asyncio.run"
 _PROBES = ("asyncio.get_running_loop", "asyncio.get_event_loop")

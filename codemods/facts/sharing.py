@@ -15,6 +15,7 @@ from enum import IntEnum
 
 from codemods.facts.callees import assigned_values, body_nodes, callee, instance_class, reached
 from codemods.facts.module import FunctionNode, Module
+from codemods.facts.nodes import is_self_attribute
 from codemods.facts.runs import RUN, Group, Run
 
 _WAITED_ON = {f"asyncio.{name}" for name in ("Queue", "PriorityQueue", "LifoQueue", "Event", "Condition", "Barrier")}
@@ -184,7 +185,7 @@ def _bond(module: Module, node: ast.expr, depth: int = 3) -> tuple[Bond, str]:
     if isinstance(node, ast.Name):
         bonds = [_bond(module, value, depth - 1) for value in _values(module, node)]
         return max(bonds, default=(Bond.UNKNOWN, ""))
-    if isinstance(node, ast.Attribute) and _is_self_attribute(node):
+    if isinstance(node, ast.Attribute) and is_self_attribute(node):
         owner = module.enclosing_class(node)
         values = _attribute_values(owner, node.attr) if owner is not None else []
         return max((_bond(module, value, depth - 1) for value in values), default=(Bond.UNKNOWN, ""))
@@ -214,7 +215,7 @@ def _class_bond(module: Module, cls: ast.ClassDef, depth: int) -> tuple[Bond, st
         if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
             continue
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if not any(_is_self_attribute(t) for target in targets for t in ast.walk(target)):
+        if not any(is_self_attribute(t) for target in targets for t in ast.walk(target)):
             continue
         bond, what = _bond(module, node.value, depth - 1)
         if bond is Bond.UNKNOWN and not what and not isinstance(node.value, ast.Await):
@@ -222,10 +223,6 @@ def _class_bond(module: Module, cls: ast.ClassDef, depth: int) -> tuple[Bond, st
         if bond > worst:
             worst, kind = bond, what
     return worst, kind
-
-
-def _is_self_attribute(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
 
 
 def _attribute_values(cls: ast.ClassDef, attr: str) -> list[ast.expr]:

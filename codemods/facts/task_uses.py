@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from codemods.facts.module import FUNCTIONS, Module
-from codemods.facts.variables import Variables, tail
+from codemods.facts.module import Module
+from codemods.facts.nodes import FUNCTIONS, tail
+from codemods.facts.variables import Variables
 
 _HARMLESS = {"len", "isinstance", "bool", "print", "repr"}
 _LOOKS = {"done", "cancelled", "cancelling", "get_name", "set_name", "get_coro", "print_stack"}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 
-from codemods.facts.module import FUNCTIONS, Module
+from codemods.facts.module import Module
+from codemods.facts.nodes import FUNCTIONS, is_self_attribute, tail
 from codemods.facts.task_uses import FILLING, Holder, Reader, Use
-from codemods.facts.variables import BINDERS, Variables, bound_otherwise, is_self_attribute, tail
+from codemods.facts.variables import BINDERS, Variables, bound_otherwise
 
 _SPAWNERS = ("asyncio.create_task", "asyncio.ensure_future")
 _LOOPS = {"asyncio.get_running_loop", "asyncio.get_event_loop", "asyncio.new_event_loop", "uvloop.new_event_loop"}

@@ -13,7 +13,8 @@ from codemods.catalog.resources import Catalog, Resource
 from codemods.facts import vocabulary as words
 from codemods.facts.comprehensions import evaluated_later, items_read
 from codemods.facts.handing import handed, makes_task
-from codemods.facts.module import FUNCTIONS, FunctionNode, Module, ScopeNode
+from codemods.facts.module import FunctionNode, Module, ScopeNode
+from codemods.facts.nodes import FUNCTIONS
 from codemods.facts.reaching import reads_of
 from codemods.facts.results import AWAITED, result_of
 from codemods.facts.traces import Escape, Held, State, Trace

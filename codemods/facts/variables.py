@@ -89,15 +89,3 @@ def bound_otherwise(module: Module, name: str, scope: ScopeNode) -> bool:
         if name in names and node is not scope and module.scope(node) is scope:
             return True
     return False
-
-
-def is_self_attribute(node: ast.AST | None) -> bool:
-    """Whether ``node`` is spelled ``self.something``."""
-    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
-
-
-def tail(function: ast.expr) -> str:
-    """The last word of what is called: ``create_task`` for ``loop.create_task``."""
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""

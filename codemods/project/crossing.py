@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from enum import IntEnum
 
-from codemods.facts.module import FUNCTIONS, FunctionNode, walk_scope
+from codemods.facts.module import FunctionNode
+from codemods.facts.nodes import FUNCTIONS, walk_scope
 from codemods.project.pytest_syntax import Fixture
 
 _IN_PROCESS = re.compile(r"ASGITransport|LifespanManager|\bAsyncClient\([^)]*\bapp=")

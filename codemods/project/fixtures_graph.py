@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from codemods.facts.module import FUNCTIONS
+from codemods.facts.nodes import FUNCTIONS
 from codemods.project.module_index import ModuleIndex
 from codemods.project.pytest_asyncio_version import (
     LOOP_SCOPE,

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from codemods.facts.module import FUNCTIONS, FunctionNode, Module
+from codemods.facts.module import FunctionNode, Module
+from codemods.facts.nodes import FUNCTIONS
 
 ASYNCIO_MARK = "pytest.mark.asyncio"
 ASYNCIO_FIXTURE = "pytest_asyncio.fixture"

@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from codemods.facts.leftovers import leaves_something
-from codemods.facts.module import FUNCTIONS, Module, ScopeNode
+from codemods.facts.module import Module, ScopeNode
+from codemods.facts.nodes import FUNCTIONS
 from codemods.facts.runs import Group, groups
 from codemods.facts.sharing import Bond, Shared, shared
 from codemods.model import Finding, Related, Rewrite, Safety, Severity
@@ -21,41 +22,36 @@ _SEVERITY = {Bond.FREE: Severity.INFO, Bond.UNKNOWN: Severity.WARNING, Bond.BOUN
 class MultipleRuns(Rule):
     """Several `asyncio.run` calls that happen one after the other, each on a loop of its own.
 
-    ## What it finds
+    What it finds
+        Two or more `asyncio.run` calls of one function or module that can happen in one pass, or one
+        in a loop. Runs that exclude each other (`if`/`else`, `match`, an early return), probes
+        (`except RuntimeError: asyncio.run(...)` after `get_running_loop()`), wrappers around a single
+        run, and runs between which the policy, the loop factory or the function changes are not
+        findings. Neither are test functions, unless their runs share something loop-bound.
 
-    Two or more `asyncio.run` calls of one function or module that can happen in one pass, or one
-    in a loop. Runs that exclude each other (`if`/`else`, `match`, an early return), probes
-    (`except RuntimeError: asyncio.run(...)` after `get_running_loop()`), wrappers around a single
-    run, and runs between which the policy, the loop factory or the function changes are not
-    findings. Neither are test functions, unless their runs share something loop-bound.
+    Why it breaks
+        Every `asyncio.run` makes a loop, runs the coroutine and closes the loop. That alone raises
+        nothing. What breaks is an object that was bound to the first loop and is used on the second:
+        an `httpx.AsyncClient` with an open connection, a redis client, a stream, a queue that somebody
+        waited on. It fails with `RuntimeError: Event loop is closed` or with `got Future attached to a
+        different loop`. The severity says what crosses: *error* when something loop-bound does,
+        *warning* when an object of unknown kind does, *info* when nothing does.
 
-    ## Why it breaks
+    What it changes
+        Runs that stand next to each other become one main coroutine with one `asyncio.run`. Where
+        other code, branches, loops, `finally` or `except KeyboardInterrupt` stand between, the runs
+        get one loop by `with asyncio.Runner() as runner:` and nothing moves.
 
-    Every `asyncio.run` makes a loop, runs the coroutine and closes the loop. That alone raises
-    nothing. What breaks is an object that was bound to the first loop and is used on the second:
-    an `httpx.AsyncClient` with an open connection, a redis client, a stream, a queue that somebody
-    waited on. It fails with `RuntimeError: Event loop is closed` or with `got Future attached to a
-    different loop`. The severity says what crosses: *error* when something loop-bound does,
-    *warning* when an object of unknown kind does, *info* when nothing does.
+    When it refuses
+        `while True` loops that start over with each round, definitions or loop handling between the
+        runs, different options, several statements on one line, generators and class bodies, a context
+        variable that is set between the runs, several `if __name__` blocks, and a target version below
+        3.11 where a Runner would be needed.
 
-    ## What it changes
-
-    Runs that stand next to each other become one main coroutine with one `asyncio.run`. Where
-    other code, branches, loops, `finally` or `except KeyboardInterrupt` stand between, the runs
-    get one loop by `with asyncio.Runner() as runner:` and nothing moves.
-
-    ## When it refuses
-
-    `while True` loops that start over with each round, definitions or loop handling between the
-    runs, different options, several statements on one line, generators and class bodies, a context
-    variable that is set between the runs, several `if __name__` blocks, and a target version below
-    3.11 where a Runner would be needed.
-
-    ## Safety
-
-    Safe when what the runs share makes the original raise, or when every coroutine is in this file
-    and leaves no task, context variable or loop setting behind. Else unsafe: on one loop, what the
-    first coroutine leaves behind goes on during the second.
+    Safety
+        Safe when what the runs share makes the original raise, or when every coroutine is in this file
+        and leaves no task, context variable or loop setting behind. Else unsafe: on one loop, what the
+        first coroutine leaves behind goes on during the second.
     """
 
     code = "LM101"

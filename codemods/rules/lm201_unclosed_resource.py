@@ -17,40 +17,35 @@ class UnclosedResource(Rule):
     """A session, client or connection is opened in a coroutine and never closed.
 
     What it finds
-    -------------
-    A coroutine makes an object out of the catalog of resources (`aiohttp.ClientSession()`,
-    `httpx.AsyncClient()`, `redis.asyncio.from_url()`, `AsyncOpenAI()`, `asyncpg.connect()`,
-    `asyncio.open_connection()` and a hundred more), keeps it in a local variable or uses it on
-    the spot, and nothing closes it.
+        A coroutine makes an object out of the catalog of resources (`aiohttp.ClientSession()`,
+        `httpx.AsyncClient()`, `redis.asyncio.from_url()`, `AsyncOpenAI()`, `asyncpg.connect()`,
+        `asyncio.open_connection()` and a hundred more), keeps it in a local variable or uses it on
+        the spot, and nothing closes it.
 
     Why it breaks
-    -------------
-    Its connections belong to the loop. When `asyncio.run` returns, the loop is closed and they
-    are still open: "Unclosed client session", `ResourceWarning`, a program that hangs at exit,
-    and `RuntimeError: Event loop is closed` from whatever tries to close them then.
+        Its connections belong to the loop. When `asyncio.run` returns, the loop is closed and they
+        are still open: "Unclosed client session", `ResourceWarning`, a program that hangs at exit,
+        and `RuntimeError: Event loop is closed` from whatever tries to close them then.
 
     What it changes
-    ---------------
-    The statements from the creation to the last one that needs the object, or a response,
-    cursor or task that lives off it, move into `async with X() as x:`; an object that is used
-    on the spot (`await X().get()`) gets a name on the way. Where there is no
-    context manager, or entering it does more than that, they move into a `try` whose
-    `finally` closes the object.
+        The statements from the creation to the last one that needs the object, or a response,
+        cursor or task that lives off it, move into `async with X() as x:`; an object that is used
+        on the spot (`await X().get()`) gets a name on the way. Where there is no
+        context manager, or entering it does more than that, they move into a `try` whose
+        `finally` closes the object.
 
     When it refuses
-    ---------------
-    Somebody else has to close the object: it is returned, yielded, stored on an object or in a
-    container, kept by a constructor (reported as a hint). Or the place to close it is not
-    plain: a nested function or a task may use it later, the name stands for several objects,
-    it is used outside of the block that it is made in, it works without being named (a server, a
-    connection with a listener), or several statements share a line.
+        Somebody else has to close the object: it is returned, yielded, stored on an object or in a
+        container, kept by a constructor (reported as a hint). Or the place to close it is not
+        plain: a nested function or a task may use it later, the name stands for several objects,
+        it is used outside of the block that it is made in, it works without being named (a server, a
+        connection with a listener), or several statements share a line.
 
     Safety
-    ------
-    Safe: the object is closed after its last use in the function. Unsafe where it is handed to
-    a coroutine function that is not in the file, which may keep it, where `wait_closed()` may
-    raise an error that the function catches now, where the rewrite needs a newer version of the
-    package, and in async generators.
+        Safe: the object is closed after its last use in the function. Unsafe where it is handed to
+        a coroutine function that is not in the file, which may keep it, where `wait_closed()` may
+        raise an error that the function catches now, where the rewrite needs a newer version of the
+        package, and in async generators.
     """
 
     code = "LM201"

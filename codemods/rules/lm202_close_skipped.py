@@ -15,37 +15,32 @@ class CloseSkipped(Rule):
     """A session, client or connection is closed only when nothing goes wrong.
 
     What it finds
-    -------------
-    A coroutine makes an object that has to be closed, uses it, and closes it with an ordinary
-    statement. The kinds of objects are those of LM201. Closing in a `finally`, in an
-    `async with`, through an exit stack or behind the `yield` of a fixture is fine.
+        A coroutine makes an object that has to be closed, uses it, and closes it with an ordinary
+        statement. The kinds of objects are those of LM201. Closing in a `finally`, in an
+        `async with`, through an exit stack or behind the `yield` of a fixture is fine.
 
     Why it breaks
-    -------------
-    An exception, a cancellation or an early `return` between the two skips the close. The
-    connections stay open until the loop is closed under them: "Unclosed client session",
-    `ResourceWarning`, and `RuntimeError: Event loop is closed` when something tries to close
-    them later.
+        An exception, a cancellation or an early `return` between the two skips the close. The
+        connections stay open until the loop is closed under them: "Unclosed client session",
+        `ResourceWarning`, and `RuntimeError: Event loop is closed` when something tries to close
+        them later.
 
     What it changes
-    ---------------
-    The statements between creation and close move into `async with X() as x:`, and the old
-    close goes, together with closes right before an early `return`. Where there is no context
-    manager that does the same as the close, they move into a `try`, and the close, as it is
-    written, into its `finally`.
+        The statements between creation and close move into `async with X() as x:`, and the old
+        close goes, together with closes right before an early `return`. Where there is no context
+        manager that does the same as the close, they move into a `try`, and the close, as it is
+        written, into its `finally`.
 
     When it refuses
-    ---------------
-    The close is conditional, guarded by a `try` of its own or part of a larger statement; the
-    object is returned, stored or reassigned on the way; what it gives is returned and still
-    needs it; it is used again after the close.
+        The close is conditional, guarded by a `try` of its own or part of a larger statement; the
+        object is returned, stored or reassigned on the way; what it gives is returned and still
+        needs it; it is used again after the close.
 
     Safety
-    ------
-    Safe: where nothing goes wrong, the object is closed at the same place as before. Unsafe
-    where it would be closed later, because another one that is made while it is open stays
-    open longer; for a server, whose `wait_closed()` waits for all its connections; where the
-    rewrite needs a newer version of the package than it may meet, and in async generators.
+        Safe: where nothing goes wrong, the object is closed at the same place as before. Unsafe
+        where it would be closed later, because another one that is made while it is open stays
+        open longer; for a server, whose `wait_closed()` waits for all its connections; where the
+        rewrite needs a newer version of the package than it may meet, and in async generators.
     """
 
     code = "LM202"

@@ -15,47 +15,42 @@ class FixtureLoopScope(ProjectRule):
     """An async fixture whose loop is not the loop of the tests that use it.
 
     What it finds
-    -------------
-    Async fixtures of pytest-asyncio that say nothing of their loop (or name one that is too
-    narrow), whose value reaches tests on another loop: a session-scoped connection with
-    function-scoped tests, or a function-scoped client below tests of the session loop.
-    Fixtures are followed through conftest files, classes, overrides, `usefixtures` and
-    autouse, tests through their marks and through the configuration.
+        Async fixtures of pytest-asyncio that say nothing of their loop (or name one that is too
+        narrow), whose value reaches tests on another loop: a session-scoped connection with
+        function-scoped tests, or a function-scoped client below tests of the session loop.
+        Fixtures are followed through conftest files, classes, overrides, `usefixtures` and
+        autouse, tests through their marks and through the configuration.
 
     Why it breaks
-    -------------
-    Without `loop_scope`, a fixture runs on the loop of its own scope, and a test on a loop of
-    its own. What the fixture opened belongs to the first loop. Awaiting it on the second one
-    raises `got Future attached to a different loop`, or `Event loop is closed` when the first
-    loop has already ended. A loop that is narrower than the fixture's scope is a
-    `ScopeMismatch` before any test starts. `loop_scope` on the fixture alone mends nothing:
-    the tests must run on the same loop.
+        Without `loop_scope`, a fixture runs on the loop of its own scope, and a test on a loop of
+        its own. What the fixture opened belongs to the first loop. Awaiting it on the second one
+        raises `got Future attached to a different loop`, or `Event loop is closed` when the first
+        loop has already ended. A loop that is narrower than the fixture's scope is a
+        `ScopeMismatch` before any test starts. `loop_scope` on the fixture alone mends nothing:
+        the tests must run on the same loop.
 
     What it changes
-    ---------------
-    Everything that shares such a fixture gets one loop, the widest that any of it needs.
+        Everything that shares such a fixture gets one loop, the widest that any of it needs.
 
-    - pytest-asyncio 0.26 and newer: both default loop scopes in the file that configures
-      pytest, and only where a mark or a fixture says otherwise, its `loop_scope`.
-    - 0.24 and 0.25, where all of it stands in one module or class, and where no file
-      configures pytest: `loop_scope` on the tests' own marks and on the fixtures that need it.
+        - pytest-asyncio 0.26 and newer: both default loop scopes in the file that configures
+          pytest, and only where a mark or a fixture says otherwise, its `loop_scope`.
+        - 0.24 and 0.25, where all of it stands in one module or class, and where no file
+          configures pytest: `loop_scope` on the tests' own marks and on the fixtures that need it.
 
-    Each finding carries the whole change, so that applying one of them is enough, and the
-    others of the same suite are gone with it.
+        Each finding carries the whole change, so that applying one of them is enough, and the
+        others of the same suite are gone with it.
 
     When it refuses
-    ---------------
-    When the version of pytest-asyncio is unknown or older than 0.24; when a test or a fixture
-    asks for the `event_loop` fixture or an override of it is in use (before 1.0); when tests
-    ask for different loops on purpose. Suites of anyio, `unittest` classes, fixtures that hand
-    nothing on and suites that already agree are left alone.
+        When the version of pytest-asyncio is unknown or older than 0.24; when a test or a fixture
+        asks for the `event_loop` fixture or an override of it is in use (before 1.0); when tests
+        ask for different loops on purpose. Suites of anyio, `unittest` classes, fixtures that hand
+        nothing on and suites that already agree are left alone.
 
     Safety
-    ------
-    Safe where no test can notice: tests on a shared loop see each other's forgotten tasks.
-    Unsafe when a test looks at all tasks or stops its loop, when a test loses a loop that it
-    asks for, when a sync test calls `asyncio.run` before 1.2, and when a fixture of a plugin
-    may stay behind.
+        Safe where no test can notice: tests on a shared loop see each other's forgotten tasks.
+        Unsafe when a test looks at all tasks or stops its loop, when a test loses a loop that it
+        asks for, when a sync test calls `asyncio.run` before 1.2, and when a fixture of a plugin
+        may stay behind.
     """
 
     code = "LM401"

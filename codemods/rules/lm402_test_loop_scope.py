@@ -15,40 +15,35 @@ class TestLoopScope(ProjectRule):
     """Tests on loops of their own whose fixtures are already on a shared loop.
 
     What it finds
-    -------------
-    Suites that are mended by half: the fixtures name their loop, with `loop_scope=` or with
-    `asyncio_default_fixture_loop_scope`, and the tests that use them do not. There is one
-    finding for all tests that the same change mends, at the first of them.
+        Suites that are mended by half: the fixtures name their loop, with `loop_scope=` or with
+        `asyncio_default_fixture_loop_scope`, and the tests that use them do not. There is one
+        finding for all tests that the same change mends, at the first of them.
 
     Why it breaks
-    -------------
-    The loop scope of a fixture says nothing about the tests. They run on a loop of their own
-    each until a mark or `asyncio_default_test_loop_scope` says otherwise, and awaiting there
-    what the fixture opened raises `got Future attached to a different loop`. A bare
-    `@pytest.mark.asyncio` on a test also hides the `loop_scope` of the module's `pytestmark`:
-    the closest mark wins.
+        The loop scope of a fixture says nothing about the tests. They run on a loop of their own
+        each until a mark or `asyncio_default_test_loop_scope` says otherwise, and awaiting there
+        what the fixture opened raises `got Future attached to a different loop`. A bare
+        `@pytest.mark.asyncio` on a test also hides the `loop_scope` of the module's `pytestmark`:
+        the closest mark wins.
 
     What it changes
-    ---------------
-    The tests get the loop of their fixtures.
+        The tests get the loop of their fixtures.
 
-    - pytest-asyncio 0.26 and newer: `asyncio_default_test_loop_scope` in the file that
-      configures pytest, next to the option for fixtures.
-    - 0.24 and 0.25, where all of it stands in one module or class, and where no file
-      configures pytest: `loop_scope` on the tests' own marks, or one `pytestmark` where auto mode needs no marks.
+        - pytest-asyncio 0.26 and newer: `asyncio_default_test_loop_scope` in the file that
+          configures pytest, next to the option for fixtures.
+        - 0.24 and 0.25, where all of it stands in one module or class, and where no file
+          configures pytest: `loop_scope` on the tests' own marks, or one `pytestmark` where auto mode needs no marks.
 
-    The change is the one of LM401, which reports fixtures that do not name their loop; a
-    group of tests is reported by one of the two rules.
+        The change is the one of LM401, which reports fixtures that do not name their loop; a
+        group of tests is reported by one of the two rules.
 
     When it refuses
-    ---------------
-    As LM401: version unknown or too old, `event_loop` in use, different loops on purpose. On
-    0.24 and 0.25 also when the tests carry no mark and a `pytestmark` would hit sync tests of
-    the module.
+        As LM401: version unknown or too old, `event_loop` in use, different loops on purpose. On
+        0.24 and 0.25 also when the tests carry no mark and a `pytestmark` would hit sync tests of
+        the module.
 
     Safety
-    ------
-    As LM401.
+        As LM401.
     """
 
     __test__ = False

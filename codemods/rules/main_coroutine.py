@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection
 
 from codemods.facts import flow
 from codemods.facts.callees import callee
-from codemods.facts.module import FUNCTIONS, Module
+from codemods.facts.module import Module
+from codemods.facts.nodes import FUNCTIONS
 from codemods.facts.runs import Group, options, starts_a_loop, starts_a_loop_unseen
 from codemods.model import Operation
 from codemods.rewriting.operations import AwaitArgument, ExtractCoroutine

@@ -91,7 +91,7 @@ def page(rule: AnyRule) -> Page:
 
     text = inspect.cleandoc(type(rule).__doc__ or "")
     titles = "|".join(SECTIONS)
-    heading = re.compile(rf"^(?:#+ *)?({titles}):?[ ]*\n(?:[-=~^]{{3,}}\n)?", re.MULTILINE)
+    heading = re.compile(rf"^({titles})\n", re.MULTILINE)
     pieces = heading.split(text + "\n")
     sections = {title: inspect.cleandoc("\n" + body) for title, body in zip(pieces[1::2], pieces[2::2], strict=True)}
     return Page(pieces[0].strip().partition("\n")[0], sections)

@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from codemods.facts.leftovers import sets_context
-from codemods.facts.module import FUNCTIONS, Module, walk_scope
+from codemods.facts.module import Module
+from codemods.facts.nodes import FUNCTIONS, walk_scope
 from codemods.facts.runs import Group, options
 from codemods.model import Operation
 from codemods.rewriting.operations import ChangeFromImport, RemoveKeyword, ReplaceExpression, WrapInWith

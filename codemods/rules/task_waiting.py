@@ -9,8 +9,8 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from codemods.facts.flow import LOOPS, TRIES, falls_through
-from codemods.facts.module import FUNCTIONS, FunctionNode, Module, walk_scope
-from codemods.facts.variables import is_self_attribute, tail
+from codemods.facts.module import FunctionNode, Module
+from codemods.facts.nodes import FUNCTIONS, is_self_attribute, tail, walk_scope
 from codemods.model import Operation
 from codemods.rewriting.operations import ChangeFromImport
 
