@@ -122,7 +122,7 @@ class Module:
                         if isinstance(child, ast.AST):
                             parents[child] = node
                             stack.append(child)
-                elif value is not None:
+                elif isinstance(value, ast.AST):  # and not a name or a constant, as fields of new syntax may be
                     parents[value] = node
                     stack.append(value)
         self.functions.sort(key=start)
@@ -422,7 +422,7 @@ class Module:
         return not before.strip() and (not after or after.startswith("#"))
 
 
-_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {ast.MatchSingleton: ()}  # ``case True:`` holds no node
+_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
 
 
 def _children_fields(kind: type[ast.AST]) -> tuple[str, ...]:
