@@ -39,7 +39,6 @@ _NOT_NODES = frozenset(
         "tag",
     ]
 )
-_STRING_NAME = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,8 +427,7 @@ _FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
 def _children_fields(kind: type[ast.AST]) -> tuple[str, ...]:
     fields = _FIELDS.get(kind)
     if fields is None:
-        skipped = _NOT_NODES | {"name"} if kind in _STRING_NAME else _NOT_NODES
-        fields = _FIELDS[kind] = tuple(f for f in kind._fields if f not in skipped)
+        fields = _FIELDS[kind] = tuple(f for f in kind._fields if f not in _NOT_NODES)
     return fields
 
 
