@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from tests.conftest import Loopmend
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 CLEAN = sorted((FIXTURES / "_clean").iterdir())
-SECONDS = 5
 
 HEAD = """\
 import asyncio
@@ -114,12 +112,10 @@ def test_all_right_programs_together_are_left_alone(loopmend: Loopmend, project:
 def test_a_hostile_file_breaks_nothing(loopmend: Loopmend, project: Path, name: str) -> None:
     data, file = HOSTILE[name], project / "hostile.py"
     file.write_bytes(data)
-    started = time.process_time()
     result = loopmend("check", "--output-format", "json")
     assert result.code in (0, 1), result.err
     found = json.loads(result.out)
     loopmend("apply", "--unsafe-fixes")
-    assert time.process_time() - started < 2 * SECONDS
     after = file.read_bytes()
     if [entry["code"] for entry in found] == ["LM000"]:
         assert after == data
