@@ -43,21 +43,35 @@ class Shared:
     bond: Bond
     kind: str
     """What it is, for people: ``httpx.AsyncClient``; empty when unknown."""
+    runs: tuple[Run, ...]
+    """Those that use it, in order; one alone is repeated by a loop."""
 
 
 def shared(module: Module, group: Group) -> list[Shared]:
     """What two runs of the group, or two rounds of its loop, have in common; the worst first."""
     carriers = [dict(_carriers(module, run)) for run in group.runs]
-    crossing: dict[str, ast.expr] = {}
+    found: dict[str, Shared] = {}
     for index, run in enumerate(group.runs):
         for name, node in carriers[index].items():
-            others = [group.runs[i] for i, other in enumerate(carriers) if i != index and name in other]
+            later = [
+                other
+                for other, names in zip(group.runs[index + 1 :], carriers[index + 1 :], strict=True)
+                if any(_is_part(name, also) for also in names) and _same_object(module, name, run, other)
+            ]
             repeated = run.loop is not None and not _fresh_each_round(module, name, run)
-            if repeated or any(_same_object(module, name, run, other) for other in others):
-                crossing.setdefault(name, node)
-    found = [_classify(module, name, node) for name, node in crossing.items()]
-    found += _results(module, group)
-    return sorted((s for s in found if s.bond), key=lambda s: -s.bond)
+            if name not in found and (later or repeated):
+                bond, kind = _classify(module, node)
+                for other in later:  # a part of it may say more: `bot` and `bot.session`
+                    parts = [part for also, part in carriers[group.runs.index(other)].items() if _is_part(name, also)]
+                    bond, kind = max([(bond, kind), *(_classify(module, part) for part in parts)])
+                found[name] = Shared(name, bond, kind, (run, *later))
+    results = list(_results(module, group))
+    return sorted((s for s in [*found.values(), *results] if s.bond), key=lambda s: -s.bond)
+
+
+def _is_part(name: str, other: str) -> bool:
+    """Whether two dotted names are the same, or one a part of the other's object."""
+    return name == other or name.startswith(f"{other}.") or other.startswith(f"{name}.")
 
 
 def _carriers(module: Module, run: Run) -> Iterator[tuple[str, ast.expr]]:
@@ -127,16 +141,16 @@ def _fresh_each_round(module: Module, name: str, run: Run) -> bool:
 
 def _results(module: Module, group: Group) -> Iterator[Shared]:
     """A loop-bound object that one run returns and a later one gets."""
-    made: dict[str, ast.expr] = {}
+    made: dict[str, Run] = {}
     for run in group.runs:
         for name, _ in _carriers(module, run):
             root = _root(name)
             if root in made:
-                bond, kind = _returned(module, made[root])
-                yield Shared(root, bond, kind)
+                bond, kind = _returned(module, made[root].coroutine)
+                yield Shared(root, bond, kind, (made[root], run))
         if isinstance(run.statement, ast.Assign) and run.statement.value is run.call:
             for target in run.statement.targets:
-                made.update({n.id: run.coroutine for n in ast.walk(target) if isinstance(n, ast.Name)})
+                made.update({n.id: run for n in ast.walk(target) if isinstance(n, ast.Name)})
 
 
 def _returned(module: Module, coroutine: ast.expr) -> tuple[Bond, str]:
@@ -151,11 +165,11 @@ def _returned(module: Module, coroutine: ast.expr) -> tuple[Bond, str]:
     return Bond.FREE, ""
 
 
-def _classify(module: Module, name: str, node: ast.expr) -> Shared:
+def _classify(module: Module, node: ast.expr) -> tuple[Bond, str]:
     bond, kind = _bond(module, node)
     if bond is Bond.UNKNOWN and not kind and not _does_async_work(module, node):
         bond = Bond.FREE  # an argument of unknown kind is data far more often than not
-    return Shared(name, bond, kind)
+    return bond, kind
 
 
 def _does_async_work(module: Module, node: ast.expr) -> bool:
@@ -189,6 +203,9 @@ def _bond(module: Module, node: ast.expr, depth: int = 3) -> tuple[Bond, str]:
         owner = module.enclosing_class(node)
         values = _attribute_values(owner, node.attr) if owner is not None else []
         return max((_bond(module, value, depth - 1) for value in values), default=(Bond.UNKNOWN, ""))
+    if isinstance(node, ast.Attribute):
+        bond, kind = _bond(module, node.value, depth - 1)
+        return (bond, kind) if bond is Bond.BOUND else (Bond.UNKNOWN, "")
     if isinstance(node, ast.List | ast.Tuple | ast.Set):
         return max((_bond(module, element, depth - 1) for element in node.elts), default=(Bond.FREE, ""))
     if isinstance(node, ast.Dict):

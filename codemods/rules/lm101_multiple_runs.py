@@ -79,17 +79,20 @@ class MultipleRuns(Rule):
 
 
 def _message(group: Group, common: list[Shared]) -> str:
-    first, last = group.runs[0], group.runs[-1]
-    again = "the next round" if first is last else f"the run in line {last.call.lineno}"
+    first = group.runs[0]
     if not common:
-        if first is last:
+        if len(group.runs) == 1:
             return "each round starts a loop of its own and closes it: they could share one"
         return f"{len(group.runs)} runs, each on a loop of its own that it closes: they could share one"
     worst = common[0]
+    here = "this run" if worst.runs[0] is first else f"the run in line {worst.runs[0].call.lineno}"
+    again = f"the run in line {worst.runs[1].call.lineno}" if len(worst.runs) > 1 else "the next round"
     kind = f" ({worst.kind})" if worst.kind else ""
     if worst.bond is Bond.BOUND:
-        return f"`{worst.name}`{kind} is bound to the loop of this run, which is closed when {again} uses it"
-    return f"`{worst.name}`{kind} is used on one loop here and on another in {again}: what it keeps open breaks there"
+        return f"`{worst.name}`{kind} is bound to the loop of {here}, which is closed when {again} uses it"
+    return (
+        f"`{worst.name}`{kind} is used on the loop of {here} and on another in {again}: what it keeps open breaks there"
+    )
 
 
 def _rewrite(module: Module, group: Group, worst: Bond, taken: set[str]) -> Rewrite | str:
