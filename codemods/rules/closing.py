@@ -74,6 +74,11 @@ def _refuse(module: Module, life: Lifetime) -> None:
     if resource.refuse:
         raise Refusal(resource.refuse.format(x=name))
     _refuse_shared(module, life)
+    for call in module.calls_ending("locals", "vars", "eval", "exec"):
+        if isinstance(call.func, ast.Name) and module.function(call) is creation.function:
+            raise Refusal(
+                f"`{module.code(call)}` on line {call.lineno} may get at `{name}`: name what it needs instead"
+            )
     if trace.mixed:
         raise Refusal(
             f"`{name}` does not stand for one object all along, {trace.mixed}: give each object a name and a block"
