@@ -24,7 +24,7 @@ def ends(body: str) -> list[End]:
     """How the resources of a coroutine with this body end."""
     head = "import aiohttp, asyncpg, asyncio\nasync def f(url, dsn, keep):\n"
     code = head + textwrap.indent(textwrap.dedent(body), "    ")
-    return [life.end for life in lifetimes(module(code), resources.load())]
+    return [life.end for life in lifetimes(module(code))]
 
 
 def entry(**changes: Any) -> dict[str, Any]:

@@ -86,16 +86,7 @@ class Catalog:
 
     by_name: Mapping[str, Resource] = field(default_factory=dict)
 
-    @cached_property
-    def by_tail(self) -> dict[str, list[str]]:
-        """The last part of a qualified name -> the qualified names that end so."""
-        tails: dict[str, list[str]] = {}
-        for name in self.by_name:
-            tails.setdefault(name.rpartition(".")[2], []).append(name)
-        return tails
 
-
-@cache
 def load(extra: tuple[Resource, ...] = ()) -> Catalog:
     """The catalog of this package, with ``extra`` entries that replace those of the same name."""
     return Catalog({name: resource for resource in (*_own(), *extra) for name in resource.constructors})

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 
-from codemods.catalog.resources import Catalog
 from codemods.facts.closes import Closes, classify
 from codemods.facts.flow import falls_through
 from codemods.facts.module import Block, Module
@@ -46,10 +46,11 @@ class Lifetime:
     """What stands behind the close, and will run before it, because another life goes on longer."""
 
 
-def lifetimes(module: Module, catalog: Catalog) -> list[Lifetime]:
+@lru_cache(maxsize=1)  # LM201 and LM202 ask one after the other
+def lifetimes(module: Module) -> list[Lifetime]:
     """Every resource that the functions of ``module`` make and keep under a local name or none."""
-    tracer = Tracer(module, catalog)
-    found = [_lifetime(module, tracer, creation) for creation in creations(module, catalog)]
+    tracer = Tracer(module, module.catalog)
+    found = [_lifetime(module, tracer, creation) for creation in creations(module, module.catalog)]
     for life in found:
         _widen(life, found)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 
 from codemods.facts.module import Module
 from codemods.facts.nodes import FUNCTIONS, is_self_attribute, tail
@@ -13,6 +14,12 @@ _SPAWNERS = ("asyncio.create_task", "asyncio.ensure_future")
 _LOOPS = {"asyncio.get_running_loop", "asyncio.get_event_loop", "asyncio.new_event_loop", "uvloop.new_event_loop"}
 _FUTURES = {"gather", "run_in_executor", "create_future", "wrap_future", "shield", "Future"}
 _Key = tuple[ast.AST | None, str]
+
+
+@lru_cache(maxsize=1)  # LM301 and LM302 ask one after the other
+def tasks_of(module: Module) -> Tasks:
+    """The tasks of one module."""
+    return Tasks(module)
 
 
 class Tasks:

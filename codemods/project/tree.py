@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from codemods.facts.module import Module
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Project:
-    """What a project rule looks at.
+    """What a project rule looks at. Two projects are never equal: each is a state of its own.
 
     All paths are strings as the user sees them: relative to ``directory``, with ``/``
     (absolute for files outside of it).

@@ -44,7 +44,6 @@ class Hands(cst.CSTTransformer):
         self._expressions: dict[cst.CSTNode, ExpressionOperation] = {}
         self._imports: dict[cst.CSTNode, ChangeFromImport] = {}
         self._blocks: dict[Statement, list[BlockOperation]] = {}
-        self._joins: list[EnterAsyncWith] = []
         self._hoisted: list[tuple[Statement, Statement]] = []
         self._pending = len(operations)
         for operation in operations:

@@ -53,7 +53,7 @@ class UnclosedResource(Rule):
 
     def find(self, module: Module) -> Iterator[Finding]:
         """Every resource of a function that is never closed."""
-        for life in lifetimes(module, module.catalog):
+        for life in lifetimes(module):
             if life.end is not End.NEVER:
                 continue
             creation = life.creation

@@ -48,7 +48,7 @@ class CloseSkipped(Rule):
 
     def find(self, module: Module) -> Iterator[Finding]:
         """Every resource of a coroutine that is closed on the happy path only."""
-        for life in lifetimes(module, module.catalog):
+        for life in lifetimes(module):
             creation = life.creation
             if life.end is not End.HAPPY or creation.binding is None or not module.in_coroutine(creation.call):
                 continue

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from codemods.facts.entries import entry_coroutines
 from codemods.facts.module import Module
 from codemods.facts.task_uses import Holder, Use
-from codemods.facts.tasks import Tasks
+from codemods.facts.tasks import tasks_of
 from codemods.model import Finding, Operation, Related, Rewrite, Safety, Severity
 from codemods.rewriting.operations import RemoveStatement, WrapInTry
 from codemods.rules.base import Rule
@@ -57,7 +57,7 @@ class DanglingTask(Rule):
 
     def find(self, module: Module) -> Iterator[Finding]:
         """Every local task that nobody waits for, those of one block in one finding."""
-        tasks = Tasks(module)
+        tasks = tasks_of(module)
         dangling = [holder for holder in tasks.locals if _dangles(holder)]
         if not dangling:
             return

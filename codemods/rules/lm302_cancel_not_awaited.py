@@ -10,7 +10,7 @@ from codemods.facts.entries import entry_coroutines
 from codemods.facts.flow import LOOPS, can_follow
 from codemods.facts.module import Module
 from codemods.facts.task_uses import Holder, Use
-from codemods.facts.tasks import Tasks
+from codemods.facts.tasks import Tasks, tasks_of
 from codemods.model import Finding, Related, Rewrite, Safety, Severity
 from codemods.rewriting.operations import InsertAfter
 from codemods.rules.base import Rule
@@ -80,7 +80,7 @@ class CancelNotAwaited(Rule):
 
     def find(self, module: Module) -> Iterator[Finding]:
         """Every cancel of a known task that nobody waits for."""
-        tasks = Tasks(module)
+        tasks = tasks_of(module)
         if not tasks.started:
             return
         entries = entry_coroutines(module)

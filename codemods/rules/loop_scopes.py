@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from codemods.facts.module import Module
 from codemods.model import Operation, Rewrite, Safety, Severity
@@ -60,8 +61,13 @@ class Case:
         return [(t, f) for t, f in pairs if crossing(f) and fixture in (None, f)]
 
 
-def find_cases(project: Project) -> Iterator[Case]:
+@lru_cache(maxsize=1)  # LM401 and LM402 ask one after the other
+def find_cases(project: Project) -> tuple[Case, ...]:
     """Every group of every suite that does not run on one loop."""
+    return tuple(_cases(project))
+
+
+def _cases(project: Project) -> Iterator[Case]:
     for suite in find_suites(project):
         for group in broken_groups(suite):
             if _is_settled_elsewhere(suite, group):
