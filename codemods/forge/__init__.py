@@ -1,0 +1,1 @@
+"""Where repositories live: GitHub, GitLab and Gitea behind one protocol."""
