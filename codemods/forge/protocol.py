@@ -8,7 +8,7 @@ took effect raises ``Uncertain``, and the caller looks before it tries again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -96,6 +96,8 @@ class PullRequest:
     base: str
     draft: bool = False
     labels: tuple[str, ...] = ()
+    author: str = ""
+    """The login of who opened it, as ``Forge.login`` spells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,14 @@ class FileChange:
     executable: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class GitLogin:
+    """What git over HTTP logs in with. The password is never printed."""
+
+    username: str
+    password: str = field(repr=False)
+
+
 class Forge(Protocol):
     """One forge with one identity. Every method raises ForgeError, the more exact kinds where it can.
 
@@ -149,6 +159,9 @@ class Forge(Protocol):
 
     def login(self) -> str:
         """The name of the account that the token belongs to."""
+
+    def git_login(self) -> GitLogin:
+        """For cloning and pushing; asked for before every use, since an app's token lives for an hour."""
 
     def repository(self, id: RepositoryId) -> Repository:
         """Raises NotFound."""
