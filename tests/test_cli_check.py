@@ -53,7 +53,8 @@ def test_json_has_the_promised_shape(loopmend: Loopmend, project: Path) -> None:
     ]
     assert first["path"] == "sub/a.py"
     assert (first["line"], first["column"], first["end_line"], first["end_column"]) == (2, 5, 2, 15)
-    assert first["fix"] == {"safety": "safe", "title": "Call the new one", "edits": []}
+    edit = {"path": "sub/a.py", "line": 2, "column": 1, "end_line": 3, "end_column": 1, "content": "    new_safe()\n"}
+    assert first["fix"] == {"safety": "safe", "title": "Call the new one", "edits": [edit]}
     assert first["refusal"] is None
     assert second["fix"] is None
     assert second["refusal"] == "nobody knows the new name"

@@ -107,6 +107,7 @@ class Report:
     stdin: Source | None = None
     """The text that came from stdin."""
     seconds: float = 0.0
+    _read: dict[str, Source] = field(default_factory=dict, init=False, repr=False)
 
     def with_status(self, *statuses: Status) -> list[Entry]:
         """The entries that ended so."""
@@ -120,6 +121,20 @@ class Report:
             for entry in self.with_status(Status.OPEN)
             if entry.finding.rewrite and entry.finding.rewrite.safety is Safety.UNSAFE
         ]
+
+    def source(self, path: str) -> Source | None:
+        """The text that the findings speak of: as it was read, or for ``apply`` as it is now. None: no such file."""
+        change = self.changes.get(path)
+        if change is not None:
+            return change.after if self.verb is Verb.APPLY else change.before
+        if self.stdin is not None and self.stdin.path == path:
+            return self.stdin
+        if path not in self._read:
+            try:
+                self._read[path] = Source(path, (self.directory / path).read_bytes())
+            except OSError:
+                return None
+        return self._read[path]
 
     @property
     def exit_code(self) -> int:

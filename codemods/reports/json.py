@@ -6,7 +6,7 @@ import json
 from bisect import bisect_right
 from typing import Any
 
-from codemods.engine.results import Entry, Fix, Report, Verb
+from codemods.engine.results import Entry, Report, Status, Verb
 from codemods.engine.settle import edits_in_original
 from codemods.model import Edit, Finding, Rewrite, Severity, Span
 from codemods.source import Source
@@ -15,8 +15,8 @@ from codemods.source import Source
 def render(report: Report) -> str:
     """One object for each finding of the text as it was read (for ``apply``: that is still open).
 
-    ``fix.edits`` is filled by ``diff``: ``check`` never computes a rewrite. It is empty as well for a fix
-    that only a later pass could make, because its edits do not speak of the text on the disk.
+    The edits of each fix mend that finding alone, in the text that its line and column speak of. They are
+    empty for a fix that has been taken back, or that cannot be made on this text yet.
     """
     entries = report.entries
     if report.verb is Verb.APPLY:
@@ -57,25 +57,44 @@ def _entry(entry: Entry, report: Report) -> dict[str, Any]:
         "message": finding.message,
         "path": finding.path,
         **_span(finding.span),
-        "fix": _fix(finding, entry.fix, report),
+        "fix": _fix(entry, report),
         "refusal": entry.reason or finding.refusal or None,
         "related": [{"path": r.path, **_span(r.span), "message": r.message} for r in finding.related],
     }
 
 
-def _fix(finding: Finding, fix: Fix | None, report: Report) -> dict[str, Any] | None:
-    rewrite: Rewrite | None = finding.rewrite
+def _fix(entry: Entry, report: Report) -> dict[str, Any] | None:
+    rewrite: Rewrite | None = entry.finding.rewrite
     if rewrite is None:
         return None
-    edits = fix.edits if fix and edits_in_original(fix) else ()
+    if entry.status is Status.REJECTED:
+        edits: tuple[Edit, ...] = ()
+    elif entry.fix and edits_in_original(entry.fix):
+        edits = entry.fix.edits
+    else:
+        edits = _alone(entry.finding, report)
     return {
         "safety": rewrite.safety.value,
         "title": rewrite.title,
-        "edits": [_edit(edit, report.changes[edit.path].before) for edit in edits],
+        "edits": [_edit(edit, report) for edit in edits],
     }
 
 
-def _edit(edit: Edit, source: Source) -> dict[str, Any]:
+def _alone(finding: Finding, report: Report) -> tuple[Edit, ...]:
+    """The edits of a fix that nobody has carried out."""
+    from codemods.rewriting.locate import MisplacedError  # libcst, which only these edits need
+    from codemods.rewriting.lower import lower
+
+    assert finding.rewrite is not None
+    try:
+        return lower(finding.rewrite, finding.path, report.source)
+    except MisplacedError:
+        return ()
+
+
+def _edit(edit: Edit, report: Report) -> dict[str, Any]:
+    source = report.source(edit.path)
+    assert source is not None  # there are edits of it
     line, column = _position(source, edit.start)
     end_line, end_column = _position(source, edit.end)
     return {
