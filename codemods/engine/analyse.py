@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from codemods.engine.results import Problem
 from codemods.engine.select import Prefilter, chosen
@@ -21,15 +21,18 @@ CANNOT_PARSE = (SyntaxError, ValueError, RecursionError, MemoryError)
 """What reading a module raises (UndecodableError is a ValueError)."""
 
 
+AnswerT = TypeVar("AnswerT")
+
+
 class Interest(NamedTuple):
     """Who wants to see a file."""
 
     check: bool
     """It is worth a call of ``check``."""
-    triggers: bool
-    """A project rule has something to do here."""
-    context: bool
-    """The project rules have to see it once one of them has anything to do."""
+    triggers: frozenset[str] = frozenset()
+    """The codes of the project rules that this file may give something to do."""
+    context: frozenset[str] = frozenset()
+    """The codes of the project rules that have to see it once they have anything to do."""
 
 
 class Analyser:
@@ -60,13 +63,23 @@ class Analyser:
         found = self._interests.numbers(data)
         marked = "LM001" in self._codes and MARK in data
         if not found:
-            return Interest(marked, False, False)
+            return Interest(marked)
         project, context = self._firsts
+        code = self._interests.rules
         return Interest(
             marked or any(n < project for n in found),
-            any(project <= n < context for n in found),
-            any(n >= context for n in found),
+            frozenset(code[n].code for n in found if project <= n < context),
+            frozenset(code[n].code for n in found if n >= context),
         )
+
+    def starting(self, project: Project, triggers: Mapping[str, list[str]]) -> list[Entry]:
+        """The project rules that have anything to do, by the files that triggered each (code -> paths)."""
+        started = []
+        for entry in self.project_rules.rules:
+            paths = triggers.get(entry.code)
+            if paths and True in self._ask(entry, "", lambda e=entry, p=paths: [_project_rule(e).starts(project, p)]):  # type: ignore[misc]
+                started.append(entry)
+        return started
 
     def find(self, source: Source) -> list[Finding]:
         """The findings of the file rules that no comment suppresses."""
@@ -83,11 +96,11 @@ class Analyser:
         complete = len(self.rules) == len(entries()) and not self.project_rules(source.data)
         return findings, suppressions.unused(active, all_active=complete)
 
-    def find_in(self, project: Project) -> list[Finding]:
-        """The findings of the project rules that no comment suppresses."""
+    def find_in(self, project: Project, rules: Iterable[Entry]) -> list[Finding]:
+        """The findings of some project rules that no comment suppresses."""
         findings: list[Finding] = []
-        for rule in self.project_rules.rules:
-            findings += self._ask(rule, "", lambda rule=rule: cast("ProjectRule", rule.load()).find_in(project))  # type: ignore[misc]
+        for rule in rules:
+            findings += self._ask(rule, "", lambda rule=rule: _project_rule(rule).find_in(project))  # type: ignore[misc]
         heard: list[Finding] = []
         for path in dict.fromkeys(finding.path for finding in findings):
             here = [finding for finding in findings if finding.path == path]
@@ -111,7 +124,7 @@ class Analyser:
             for finding in self._ask(rule, source.path, lambda rule=rule: cast("Rule", rule.load()).find(module))  # type: ignore[misc]
         ]
 
-    def _ask(self, rule: Entry, path: str, ask: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    def _ask(self, rule: Entry, path: str, ask: Callable[[], Iterable[AnswerT]]) -> list[AnswerT]:
         try:
             return list(ask())
         except Exception as error:
@@ -130,6 +143,10 @@ class Analyser:
         least = self.settings.min_severity.rank
         loud = [f for f in findings if f.severity.rank >= least and f.code in self._codes]
         return [finding for finding in loud if not suppressions.hides(finding)]
+
+
+def _project_rule(entry: Entry) -> ProjectRule:
+    return cast("ProjectRule", entry.load())
 
 
 def unparsable(source: Source, error: BaseException) -> Finding:

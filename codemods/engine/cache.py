@@ -1,4 +1,4 @@
-"""Remembers which files had nothing to say, by size and time of change.
+"""Remembers which files had nothing to say by themselves, by size and time of change.
 
 Only silence is kept: a file with a finding is read again each time, so the cache can never show
 something stale. It belongs to one version of the tool, one Python, one set of settings, one root.
@@ -43,10 +43,14 @@ class Cache:
         self._silent[path] = stamp
         return True
 
-    def remember(self, path: str, status: os.stat_result) -> None:
-        """Note that a file had nothing to say; ``status`` was taken before it was read."""
+    def is_wanted(self, path: str) -> bool:
+        """Whether rules that see the whole project may have to look at a silent file."""
+        return bool(self._silent[path][2:])
+
+    def remember(self, path: str, status: os.stat_result, *, wanted: bool = False) -> None:
+        """Note that a file had nothing to say by itself; ``status`` was taken before it was read."""
         if self._now - status.st_mtime_ns > _RACY:
-            self._silent[path] = [status.st_mtime_ns, status.st_size]
+            self._silent[path] = [status.st_mtime_ns, status.st_size, *([1] if wanted else [])]
 
     def save(self) -> None:
         """Write what is known, if it changed. A cache that cannot be written is no error."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from codemods.source import Source
 if TYPE_CHECKING:
     from codemods.facts.module import Module
     from codemods.project.tree import Project
+    from codemods.rules.index import Entry
 
 
 @dataclass(frozen=True)
@@ -74,16 +76,29 @@ class Examiner:
         """What is open in a changed file: what the fixpoint says, and the suppressions that are unused now."""
         return [*outcome.open, *self.analyser.check(source)[1]]
 
-    def project(self, paths: list[str], overlay: dict[str, Source]) -> Examined:
-        """Examine what spans files: ``paths`` are the modules that the rules asked for."""
+    def project(
+        self,
+        triggers: list[tuple[Source, frozenset[str]]],
+        context: Mapping[str, frozenset[str]],
+        overlay: dict[str, Source],
+    ) -> Examined:
+        """Examine what spans files.
+
+        ``triggers`` are the files that may give rules something to do, ``context`` those that the
+        rules would have to see, each with the codes of these rules; ``overlay`` is what has changed.
+        """
+        rules = self._starting(triggers)
+        codes = {rule.code for rule in rules}
+        find = partial(self.analyser.find_in, rules=rules)
+        paths = [path for path, wanted in context.items() if wanted & codes]
         before, broken = self._read(paths, {})
-        found = [*self.analyser.find_in(before), *broken]
+        found = [*find(before), *broken]
         outcome: Outcome | None = None
         crash: tuple[Problem, ...] = ()
         now = self._read(paths, overlay)[0] if overlay else before
-        again = self.analyser.find_in(now) if overlay else found
+        again = find(now) if overlay else found
         if wanted := self._wanted(again):
-            outcome, crash = self._converge("the project", lambda: _converge_project(now, self.analyser, wanted))
+            outcome, crash = self._converge("the project", lambda: _converge_project(now, find, wanted))
         remaining = [*outcome.open, *broken] if outcome else [*again, *(broken if overlay else ())]
         problems = (*self.analyser.take_problems(), *crash)
         originals: dict[str, Source] = {}
@@ -93,6 +108,16 @@ class Examiner:
             if source:
                 originals[path] = source
         return Examined("", tuple(found), tuple(remaining), outcome, problems, originals)
+
+    def _starting(self, triggers: list[tuple[Source, frozenset[str]]]) -> list[Entry]:
+        from codemods.project.tree import Project
+
+        by_code: dict[str, list[str]] = {}
+        for source, codes in triggers:
+            for code in codes:
+                by_code.setdefault(code, []).append(source.path)
+        project = Project(self.task.directory, {}, {source.path: source for source, _ in triggers})
+        return self.analyser.starting(project, by_code)
 
     def _read(self, paths: list[str], overlay: dict[str, Source]) -> tuple[Project, list[Finding]]:
         from codemods.facts.module import Module
@@ -155,7 +180,9 @@ def _converge_file(source: Source, analyser: Analyser, wanted: Callable[[Finding
     return converge_file(source, analyser.find, wanted)
 
 
-def _converge_project(project: Project, analyser: Analyser, wanted: Callable[[Finding], bool]) -> Outcome:
+def _converge_project(
+    project: Project, find: Callable[[Project], list[Finding]], wanted: Callable[[Finding], bool]
+) -> Outcome:
     from codemods.engine.converge import converge_project
 
-    return converge_project(project, analyser.find_in, wanted)
+    return converge_project(project, find, wanted)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codemods.engine.analyse import Interest
 from codemods.engine.discover import File, discover
 from codemods.engine.examine import Examined, Examiner, Task
 from codemods.engine.identity import identify, place
@@ -54,13 +55,13 @@ class _Scan:
 
     files: int = 0
     candidates: list[Source] = field(default_factory=list)
-    modules: list[str] = field(default_factory=list)
-    """The files that project rules asked for."""
-    project: bool = False
-    """Whether project rules have anything to do."""
+    context: dict[str, frozenset[str]] = field(default_factory=dict)
+    """The files that project rules would have to see, with the codes of these rules."""
+    triggers: list[tuple[Source, frozenset[str]]] = field(default_factory=list)
+    """The files that may give project rules something to do."""
     problems: list[Problem] = field(default_factory=list)
-    stamps: dict[str, os.stat_result] = field(default_factory=dict)
-    """Of the candidates that may turn out to be silent."""
+    stamps: dict[str, tuple[os.stat_result, bool]] = field(default_factory=dict)
+    """Of the candidates that may turn out to be silent, and whether project rules want them."""
 
 
 def run(request: Request) -> Report:
@@ -88,7 +89,7 @@ class _Run:
         scan = self._scan()
         results = list(self._examine(scan.candidates))
         self._remember(scan, results)
-        if scan.project and request.stdin is None:
+        if scan.triggers and request.stdin is None:
             results.append(self._project(scan, results))
         report = Report(request.verb, {rule.code: rule.name for rule in index.entries()}, request.directory, scan.files)
         report.problems = [*scan.problems, *(problem for result in results for problem in result.problems)]
@@ -123,25 +124,30 @@ class _Run:
         """Read a file, unless it is known to be silent, and see which rules want it."""
         cache, analyser = self._cache, self._examiner.analyser
         absolute = os.path.join(self._request.directory, file.path)
-        status = None
+        status, silent = None, False
         if cache:
             status = os.stat(absolute)
-            if cache.is_silent(absolute, status):
+            silent = cache.is_silent(absolute, status)
+            if silent and not cache.is_wanted(absolute):
                 return
         data = _read(absolute)
         candidate, triggers, wanted = analyser.interest(data)
-        if (candidate or wanted) and not file.explicit and _GENERATED in data[:_HEAD]:
-            candidate = wanted = triggers = False
-        scan.project = scan.project or triggers
+        if (candidate or wanted or triggers) and not file.explicit and _GENERATED in data[:_HEAD]:
+            candidate, triggers, wanted = Interest(False)
         if wanted:
-            scan.modules.append(file.path)
+            scan.context[file.path] = wanted
+        if triggers:
+            scan.triggers.append((Source(file.path, data), triggers))
+        if silent:
+            return
         if candidate:
             scan.candidates.append(Source(file.path, data))
-        if cache and status and not wanted and not triggers:
+        if cache and status:
+            for_project = bool(wanted or triggers)
             if candidate:
-                scan.stamps[file.path] = status
+                scan.stamps[file.path] = status, for_project
             else:
-                cache.remember(absolute, status)
+                cache.remember(absolute, status, wanted=for_project)
 
     def _examine(self, candidates: list[Source]) -> Iterator[Examined]:
         jobs = self._request.jobs
@@ -158,13 +164,15 @@ class _Run:
             return
         for result in results:
             if result.path in scan.stamps and not result.found and not result.problems:
-                self._cache.remember(os.path.join(self._request.directory, result.path), scan.stamps[result.path])
+                status, wanted = scan.stamps[result.path]
+                self._cache.remember(os.path.join(self._request.directory, result.path), status, wanted=wanted)
         self._cache.save()
 
     def _project(self, scan: _Scan, results: list[Examined]) -> Examined:
         overlay = _changed(results)
         known = {finding.path for result in results for finding in result.found if finding.code == "LM000"}
-        return self._examiner.project([path for path in scan.modules if path not in known], overlay)
+        context = {path: codes for path, codes in scan.context.items() if path not in known}
+        return self._examiner.project(scan.triggers, context, overlay)
 
     # -- telling ------------------------------------------------------------------------------
 

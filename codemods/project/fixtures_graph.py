@@ -17,14 +17,12 @@ from codemods.project.pytest_asyncio_version import (
     KnownVersion,
     find_version,
 )
-from codemods.project.pytest_config import PytestConfig, find_config
+from codemods.project.pytest_config import FIXTURE_OPTION, TEST_OPTION, PytestConfig, find_config
 from codemods.project.pytest_syntax import UNREADABLE, Fixture, Mark, Syntax, Test
 from codemods.project.tree import Project
 
 SCOPES = ("function", "class", "module", "package", "session")
 """The scopes from the narrowest to the widest."""
-FIXTURE_OPTION = "asyncio_default_fixture_loop_scope"
-TEST_OPTION = "asyncio_default_test_loop_scope"
 
 
 def widest(scopes: Iterator[str] | list[str]) -> str:

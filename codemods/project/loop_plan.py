@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from codemods.project.crossing import crossing
-from codemods.project.fixtures_graph import FIXTURE_OPTION, TEST_OPTION, Group, Loops, Suite, widest
+from codemods.project.fixtures_graph import Group, Loops, Suite, widest
 from codemods.project.pytest_asyncio_version import TEST_LOOP_SCOPE
+from codemods.project.pytest_config import FIXTURE_OPTION, TEST_OPTION
 from codemods.project.pytest_syntax import Fixture, Mark, Test
 
 

@@ -18,6 +18,10 @@ from codemods.project.tree import Project
 NATIVE_FILES = ("pytest.toml", ".pytest.toml")
 """Read from pytest 9 on; an older pytest does not see them."""
 INI_FILES = ("pytest.ini", ".pytest.ini")
+CONFIG_FILES = (*NATIVE_FILES, *INI_FILES, "pyproject.toml", "tox.ini", "setup.cfg")
+"""All files that can configure pytest; the first one that does wins."""
+FIXTURE_OPTION = "asyncio_default_fixture_loop_scope"
+TEST_OPTION = "asyncio_default_test_loop_scope"
 _NATIVE_SINCE = "9"
 _OVERRIDE = ("-o", "--override-ini")
 

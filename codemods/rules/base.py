@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from codemods.facts.module import Module
@@ -62,9 +62,17 @@ class Rule(AnyRule):
 class ProjectRule(AnyRule):
     """A rule that has to see several files at once.
 
-    Its needles only decide whether it has anything to do in this project; its context in
-    ``codemods.rules.index`` says which files are among ``Project.modules``.
+    Its needles, and then ``starts``, only decide whether it has anything to do in this project; its
+    context in ``codemods.rules.index`` says which files are among ``Project.modules``.
     """
+
+    def starts(self, project: Project, paths: Sequence[str]) -> bool:
+        """Whether the files that hold the needles give the rule anything to do.
+
+        Asked before any other file is parsed: ``project`` has no modules yet, ``paths`` are its
+        files with needles. What looks at few files here saves parsing many.
+        """
+        return True
 
     @abstractmethod
     def find_in(self, project: Project) -> Iterator[Finding]:

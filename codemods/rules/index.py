@@ -40,7 +40,7 @@ _TASKS = tuple(
         (b".create_task(", b"new_event_loop("),
     )
 )
-_LOOP_SCOPES = ((b"fixture", b"async def", b"pytest"),)
+_LOOP_SCOPES = ((b"fixture", b"async def", b"pytest"), (b"mark.asyncio", b"scope"))
 
 NEEDLES: dict[str, Needles] = {
     "LM000": (),

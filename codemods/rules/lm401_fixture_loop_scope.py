@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from codemods.model import Finding, Related, Severity
+from codemods.project.loop_hints import loops_may_differ
 from codemods.project.pytest_syntax import Fixture
 from codemods.project.tree import Project
 from codemods.rules.base import ProjectRule
@@ -55,6 +56,10 @@ class FixtureLoopScope(ProjectRule):
 
     code = "LM401"
     name = "fixture-loop-scope"
+
+    def starts(self, project: Project, paths: Sequence[str]) -> bool:
+        """Only where the code or the configuration speaks of scopes of loops."""
+        return loops_may_differ(project, paths)
 
     def find_in(self, project: Project) -> Iterator[Finding]:
         """One finding at each fixture at fault."""

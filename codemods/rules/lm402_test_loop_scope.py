@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from codemods.model import Finding, Related
 from codemods.project.crossing import crossing
+from codemods.project.loop_hints import loops_may_differ
 from codemods.project.tree import Project
 from codemods.rules.base import ProjectRule
 from codemods.rules.loop_scopes import Case, find_cases, loop_name, severity, symptom
@@ -49,6 +50,10 @@ class TestLoopScope(ProjectRule):
     __test__ = False
     code = "LM402"
     name = "test-loop-scope"
+
+    def starts(self, project: Project, paths: Sequence[str]) -> bool:
+        """Only where the code or the configuration speaks of scopes of loops."""
+        return loops_may_differ(project, paths)
 
     def find_in(self, project: Project) -> Iterator[Finding]:
         """One finding for all tests of a suite that share the way out, or the reason for none."""

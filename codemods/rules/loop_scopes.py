@@ -12,9 +12,10 @@ from codemods.facts.module import Module
 from codemods.model import Operation, Rewrite, Safety, Severity
 from codemods.project.config_edit import SetPytestOptions
 from codemods.project.crossing import Crossing, crossing
-from codemods.project.fixtures_graph import FIXTURE_OPTION, SCOPES, Group, Suite, find_suites, is_unittest
+from codemods.project.fixtures_graph import SCOPES, Group, Suite, find_suites, is_unittest
 from codemods.project.loop_plan import Plan, broken_groups, make_plan, target
 from codemods.project.pytest_asyncio_version import LOOP_SCOPE, NO_EVENT_LOOP, TEST_LOOP_SCOPE
+from codemods.project.pytest_config import FIXTURE_OPTION
 from codemods.project.pytest_syntax import Fixture, Mark, Test
 from codemods.project.tree import Project
 from codemods.rewriting.operations import AddKeyword, InsertAfter, ReplaceExpression
