@@ -18,6 +18,7 @@ from codemods.rewriting.operations import (
     AwaitArgument,
     ExtractCoroutine,
     InsertAfter,
+    RemoveFinally,
     RemoveStatement,
     WrapInTry,
     WrapInWith,
@@ -50,6 +51,28 @@ def test_an_argument_is_awaited(before: str, after: str) -> None:
     module = Module(source)
     (call,) = module.calls_ending("run")
     assert changed(source, AwaitArgument(module.span(call))).text == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("try:\n    a()\nfinally:\n    b()\nc()\n", "a()\nc()\n"),
+        ("try:\n    a()\nexcept E:\n    c()\nfinally:\n    b()\n", "try:\n    a()\nexcept E:\n    c()\n"),
+        (
+            "# 1\ntry:  # 2\n    # 3\n    a()  # 4\n    # 5\nfinally:  # 6\n    # 7\n    b()  # 8\n\nc()\n",
+            "# 1\n# 2\n# 3\na()  # 4\n# 5\n# 6\n# 7\n# 8\n\nc()\n",
+        ),
+        (
+            'def f():\n    try:\n        x = """\n    a"""\n        return x\n    finally:\n        b()  # 1\n',
+            'def f():\n    x = """\n    a"""\n    return x\n    # 1\n',
+        ),
+    ],
+)
+def test_a_finally_goes(before: str, after: str) -> None:
+    source = Source("m.py", before.encode())
+    module = Module(source)
+    (clause,) = (node for node in ast.walk(module.tree) if isinstance(node, ast.Try))
+    assert changed(source, RemoveFinally(module.span(clause))).text == after
 
 
 def test_a_lone_generator_expression_gets_parentheses() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -15,7 +16,8 @@ _Key = tuple[str, str, str]
 def entries(examined: Examined, *, fixing: bool, only: frozenset[str]) -> list[Entry]:
     """One entry, still without its id, for each finding of the text as it was read.
 
-    A finding that came up in a later pass and was fixed there gets an entry as well.
+    A finding that came up in a later pass and was fixed there gets an entry as well. One that went
+    away with another, whose rewrite mends both, is fixed without a fix of its own.
     """
     outcome = examined.outcome
     if outcome is None:
@@ -29,11 +31,14 @@ def entries(examined: Examined, *, fixing: bool, only: frozenset[str]) -> list[E
         finding = _take(waiting, rejected.finding) or rejected.finding
         settled.append(Entry("", finding, Status.REJECTED, reason=rejected.reason))
     rewrites = {_key(finding): finding.rewrite for finding in outcome.open}
-    for finding in waiting:
+    still_open = Counter(map(_key, outcome.open))
+    for finding in sorted(waiting, key=lambda finding: finding.rewrite is not None):
         rewrite = rewrites.get(_key(finding))
         if finding.rewrite and rewrite:  # it may have been found unsafe on the way
             finding = replace(finding, rewrite=rewrite)
-        settled.append(_open(finding, fixing, only))
+        gone = outcome.fixed and still_open[_key(finding)] < 1
+        still_open[_key(finding)] -= 1
+        settled.append(Entry("", finding, Status.FIXED) if gone else _open(finding, fixing, only))
     return settled
 
 
@@ -45,11 +50,16 @@ def edits_in_original(fix: Fix | None) -> bool:
 def _take(waiting: list[Finding], finding: Finding) -> Finding | None:
     """Remove ``finding`` from the list, at its old place if it has moved since."""
     same: Iterable[Finding] = (other for other in waiting if other == finding)
-    moved: Iterable[Finding] = (other for other in waiting if _key(other) == _key(finding))
-    taken = next(iter(same), None) or next(iter(moved), None)
+    moved = [other for other in waiting if _key(other) == _key(finding)]
+    alike: Iterable[Finding] = (other for other in moved if _title(other) == _title(finding))
+    taken = next(iter(same), None) or next(iter(alike), None) or next(iter(moved), None)
     if taken is not None:
         waiting.remove(taken)
     return taken
+
+
+def _title(finding: Finding) -> str:
+    return finding.rewrite.title if finding.rewrite else ""
 
 
 def _key(finding: Finding) -> _Key:

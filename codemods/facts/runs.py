@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from codemods.facts import flow
 from codemods.facts.callees import body_nodes, reached
+from codemods.facts.loops import is_micropython
 from codemods.facts.module import FunctionNode, Module, ScopeNode
 from codemods.facts.nodes import FUNCTIONS
 
@@ -16,7 +17,6 @@ _PROBES = ("asyncio.get_running_loop", "asyncio.get_event_loop")
 _POLICY_SWITCHES = ("asyncio.set_event_loop_policy", "uvloop.install", "nest_asyncio.apply")
 _LOOP_STARTERS = ("run", "run_until_complete", "run_forever")
 _PROPERTIES = {"property", "cached_property", "hybrid_property"}
-_MICROPYTHON = {"uasyncio", "machine", "network", "micropython", "utime"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Group:
 
 def groups(module: Module) -> Iterator[Group]:
     """The groups of a module, in source order."""
-    if _MICROPYTHON & {name.partition(".")[0] for name in module.imports.names.values()}:
+    if is_micropython(module):
         return
     by_scope: dict[ScopeNode, list[Run]] = {}
     for call in module.calls(RUN):

@@ -12,12 +12,15 @@ from codemods.rewriting.operations import (
     EnterAsyncWith,
     ExtractCoroutine,
     InsertAfter,
+    RemoveFinally,
     RemoveStatement,
     WrapInTry,
     WrapInWith,
 )
 
-BlockOperation = RemoveStatement | InsertAfter | WrapInWith | EnterAsyncWith | WrapInTry | ExtractCoroutine
+BlockOperation = (
+    RemoveStatement | RemoveFinally | InsertAfter | WrapInWith | EnterAsyncWith | WrapInTry | ExtractCoroutine
+)
 _Body = TypeVar("_Body", cst.Module, cst.IndentedBlock)
 _TEMPLATE = cst.PartialParserConfig(default_newline="\n", default_indent="    ")
 _BLANK = cst.EmptyLine(indent=False)
@@ -44,6 +47,8 @@ class BlockEditor:
         match operation:
             case RemoveStatement(at=at, keep_comments=keep_comments):
                 self._remove(self._index(locate.statement(at)), keep_comments=keep_comments)
+            case RemoveFinally(at=at):
+                self._remove_finally(self._index(locate.statement(at)))
             case InsertAfter(at=at, code=code):
                 index = self._index(locate.statement(at))
                 self._put(index + 1, index + 1, statements(code))
@@ -81,16 +86,40 @@ class BlockEditor:
         removed = self.statements[index]
         kept = _comment_lines(removed) if keep_comments else []
         if index + 1 < len(self.statements):
-            after = self.statements[index + 1]
-            lines = list(_leading(after))
+            lines = _leading(self.statements[index + 1])
             blanks = [] if lines and lines[0].comment is None else _split_leading(removed)[0]
-            self.statements[index + 1] = _with_leading(after, [*blanks, *kept, *lines])
-        else:
-            self.footer[:0] = kept
+            kept = [*blanks, *kept]
+        self._comment_behind(index, kept)
         if len(self.statements) == 1:
             self._put(index, index + 1, statements("pass"))
         else:
             self._put(index, index + 1, [])
+
+    def _comment_behind(self, index: int, lines: Sequence[cst.EmptyLine]) -> None:
+        """Put lines of comment between the statement at ``index`` and what follows it."""
+        if index + 1 < len(self.statements):
+            after = self.statements[index + 1]
+            self.statements[index + 1] = _with_leading(after, [*lines, *_leading(after)])
+        else:
+            self.footer[:0] = lines
+
+    def _remove_finally(self, index: int) -> None:
+        """Take the ``finally`` off a ``try``, and the ``try`` where nothing else is left of it."""
+        old = self.statements[index]
+        if not isinstance(old, cst.Try | cst.TryStar) or old.finalbody is None:
+            raise MisplacedError("a try with a finally was expected")
+        self._comment_behind(index, _all_comments(old.finalbody))
+        if old.handlers:
+            self._put(index, index + 1, [old.with_changes(finalbody=None)])
+            return
+        body = old.body
+        if not isinstance(body, cst.IndentedBlock):
+            raise MisplacedError("the body of the try stands on its line")
+        self._comment_behind(index, body.footer)
+        inside = list(body.body)
+        header = [cst.EmptyLine(comment=body.header.comment)] if body.header.comment else []
+        inside[0] = _with_leading(inside[0], [*_leading(old), *header, *_leading(inside[0])])
+        self._put(index, index + 1, inside)
 
     def _nest(self, start: int, end: int, wrapper: Statement) -> None:
         """Put ``start:end`` into the body of ``wrapper``; blank lines stay outside, comments go in."""
@@ -215,10 +244,14 @@ def _split_leading(statement: Statement) -> tuple[list[cst.EmptyLine], list[cst.
 
 def _comment_lines(statement: Statement) -> list[cst.EmptyLine]:
     """All comments of a statement that goes away, each on a line of its own."""
-    lines = _split_leading(statement)[1]
+    return _split_leading(statement)[1] + _all_comments(_with_leading(statement, []))
+
+
+def _all_comments(node: cst.CSTNode) -> list[cst.EmptyLine]:
+    """Every comment inside a node, each on a line of its own."""
     collector = _Comments()
-    _with_leading(statement, []).visit(collector)
-    return lines + [cst.EmptyLine(comment=comment) for comment in collector.found]
+    node.visit(collector)
+    return [cst.EmptyLine(comment=comment) for comment in collector.found]
 
 
 class _Comments(cst.CSTVisitor):

@@ -27,6 +27,7 @@ from codemods.rewriting.operations import (
     EnterAsyncWith,
     ExtractCoroutine,
     InsertAfter,
+    RemoveFinally,
     RemoveKeyword,
     RemoveStatement,
     ReplaceExpression,
@@ -55,7 +56,9 @@ class Hands(cst.CSTTransformer):
                 self._expressions[self._locate.expression(at)] = operation
             case ChangeFromImport(at=at):
                 self._imports[self._locate.statement(at)] = operation
-            case RemoveStatement(at=first) | InsertAfter(at=first) | EnterAsyncWith(binding=first):
+            case RemoveStatement(at=first) | RemoveFinally(at=first):
+                self._blocks.setdefault(self._locate.statement(first), []).append(operation)
+            case InsertAfter(at=first) | EnterAsyncWith(binding=first):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
             case WrapInWith(first=first) | WrapInTry(first=first) | ExtractCoroutine(first=first):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
@@ -128,6 +131,6 @@ class Hands(cst.CSTTransformer):
 
 def _order(operation: BlockOperation) -> int:
     """Within one block: take out, then insert, then wrap what is left."""
-    return (RemoveStatement, InsertAfter, WrapInWith, WrapInTry, EnterAsyncWith, ExtractCoroutine).index(
+    return (RemoveStatement, RemoveFinally, InsertAfter, WrapInWith, WrapInTry, EnterAsyncWith, ExtractCoroutine).index(
         type(operation)
     )

@@ -55,6 +55,16 @@ class RemoveStatement(Operation):
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveFinally(Operation):
+    """Take the ``finally`` off the ``try`` at ``at``; what is left without an ``except`` stands on its own.
+
+    The comments of what goes away stay.
+    """
+
+    at: Span
+
+
+@dataclass(frozen=True, slots=True)
 class InsertAfter(Operation):
     """Put the statements ``code`` behind a statement."""
 

@@ -47,6 +47,10 @@ NEEDLES: dict[str, Needles] = {
     "LM001": (),
     "LM101": _RUNS,
     "LM102": (*_RUNS, (b".run_until_complete(",)),
+    "LM105": ((b"asyncio", b"get_event_loop("),),
+    "LM106": tuple(
+        (b"asyncio", needle) for needle in (b"loop.close(", b"loop.stop(", b"loop().close(", b"loop().stop(")
+    ),
     "LM201": resource_needles(constructor_names()),
     "LM202": resource_needles(constructor_names()),
     "LM301": _TASKS,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 
 from codemods.facts.leftovers import sets_context
 from codemods.facts.module import Module
 from codemods.facts.nodes import FUNCTIONS, walk_scope
 from codemods.facts.runs import Group, options
 from codemods.model import Operation
-from codemods.rewriting.operations import ChangeFromImport, RemoveKeyword, ReplaceExpression, WrapInWith
+from codemods.rewriting.operations import RemoveKeyword, ReplaceExpression, WrapInWith
 from codemods.rules.main_coroutine import free_name, reads_well
 from codemods.rules.main_results import Range, main_guard
+from codemods.rules.spelling import spelling
 
 _CONSUMERS = {"list", "tuple", "set", "frozenset", "dict", "sorted", "sum", "any", "all", "min", "max", "join"}
 _NAMES = ("runner", "loop_runner", "async_runner")
@@ -25,7 +25,7 @@ def share(module: Module, group: Group, where: Range) -> tuple[Operation, ...] |
     if reason := _obstacle(module, group, inside):
         return reason
     operations: list[Operation] = []
-    spelled, change = _spelling(module, group)
+    spelled, change = spelling(module, "Runner", group.runs[0].call.func, {run.call for run in group.runs})
     if not spelled:
         return "`asyncio` is imported in a form that gives no `Runner`; import asyncio and use asyncio.Runner"
     if change is not None:
@@ -90,49 +90,3 @@ def _is_lazy(module: Module, call: ast.Call) -> bool:
             return False
         child = above
     return False
-
-
-def _has_run(module: Module, statement: ast.stmt, group: Group) -> bool:
-    """Whether an import has surely run before the runs: it stands in no ``if`` but those around them."""
-    around = set(module.ancestors(group.runs[0].call))
-    return all(above in around for above in module.ancestors(statement) if isinstance(above, ast.If))
-
-
-def _exports(module: Module) -> Iterator[ast.AST]:
-    for name in module.names("__all__"):
-        yield from ast.walk(module.statement(name))
-
-
-def _spelling(module: Module, group: Group) -> tuple[str, ChangeFromImport | None]:
-    """How ``asyncio.Runner`` is written where the first run stands, and the import that this takes."""
-    function = group.runs[0].call.func
-    if isinstance(function, ast.Attribute):
-        return f"{module.code(function.value)}.Runner", None
-    assert isinstance(function, ast.Name)
-    around = [group.scope, *module.ancestors(group.scope)]
-    visible = [
-        statement
-        for statement in module.imports.statements
-        if module.scope(statement) in around and _has_run(module, statement, group)
-    ]
-    for statement in visible:
-        for alias in statement.names:
-            local = alias.asname or alias.name
-            if isinstance(statement, ast.Import) and alias.name == "asyncio":
-                return f"{local}.Runner", None
-            if isinstance(statement, ast.ImportFrom) and (statement.module, alias.name) == ("asyncio", "Runner"):
-                return local, None
-    for statement in visible:
-        if isinstance(statement, ast.ImportFrom) and statement.module == "asyncio" and not statement.level:
-            aliases = [alias for alias in statement.names if alias.name == "run"]
-            if [alias.asname or alias.name for alias in aliases] != [function.id]:
-                continue
-            if "Runner" in module.all_identifiers() or not module.stands_alone(statement):
-                continue
-            own = {run.call for run in group.runs}
-            used = [n for n in module.names(function.id) if module.parent(n) not in own]
-            exported = {n.value for n in _exports(module) if isinstance(n, ast.Constant)}
-            return "Runner", ChangeFromImport(
-                at=module.span(statement), add="Runner", remove="" if used or function.id in exported else "run"
-            )
-    return "", None
