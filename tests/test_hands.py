@@ -18,8 +18,11 @@ from codemods.rewriting.operations import (
     AwaitArgument,
     ExtractCoroutine,
     InsertAfter,
+    InsertBefore,
+    NameArguments,
     RemoveFinally,
     RemoveStatement,
+    WrapInCall,
     WrapInTry,
     WrapInWith,
 )
@@ -80,6 +83,61 @@ def test_a_lone_generator_expression_gets_parentheses() -> None:
     module = Module(source)
     (call,) = module.calls_ending("f")
     assert changed(source, AddKeyword(module.span(call), "key", "1")).text == "f((x for x in y), key=1)\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("x = f(a, b)\n", "tasks = [a, b]\nx = f(*tasks)\n"),
+        ("f(*[a for a in b])\n", "tasks = [a for a in b]\nf(*tasks)\n"),
+        ("f(*( a for a in b ))\n", "tasks = [ a for a in b ]\nf(*tasks)\n"),
+        ("f(*[a, b])\n", "tasks = [a, b]\nf(*tasks)\n"),
+        ("# c\nx = g(f(a, *b, key=1))  # d\n", "# c\ntasks = [a, *b]\nx = g(f(*tasks, key=1))  # d\n"),
+        ("f(\n    a,  # c\n    b,\n)\n", "tasks = [\n    a,  # c\n    b,\n]\nf(*tasks)\n"),
+        ("f(\n    *[\n        a\n        for a in b\n    ]\n)\n", "tasks = [\n    a\n    for a in b\n]\nf(*tasks)\n"),
+    ],
+)
+def test_arguments_become_a_list(before: str, after: str) -> None:
+    source = Source("m.py", before.encode())
+    module = Module(source)
+    (call,) = module.calls_ending("f")
+    operation = NameArguments(module.span(call), module.span(module.statement(call)), "tasks")
+    assert changed(source, operation).text == after
+
+
+def test_the_list_of_arguments_can_take_more_lines_or_call_something() -> None:
+    source = Source("m.py", b"if x:\n  f(*b)\n")
+    module = Module(source)
+    (call,) = module.calls_ending("f")
+    spans = module.span(call), module.span(module.statement(call))
+    each = NameArguments(*spans, "tasks", each="spawn", item="one")
+    assert changed(source, each).text == "if x:\n  tasks = [spawn(one) for one in b]\n  f(*tasks)\n"
+    spread = NameArguments(*spans, "tasks", each="spawn", item="one", spread=True)
+    wide = "if x:\n  tasks = [\n    spawn(one)\n    for one in b\n  ]\n  f(*tasks)\n"
+    assert changed(source, spread).text == wide
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("x = f(1)\n", "x = spawn(f(1))\n"),
+        ("x = [f(i) for i in y]\n", "x = [spawn(f(i)) for i in y]\n"),
+        ("x = f(\n    1,  # one\n)\n", "x = spawn(\n    f(\n        1,  # one\n    )\n)\n"),
+        ("x = f(1,\n      2)\n", "x = spawn(f(1,\n      2))\n"),
+    ],
+)
+def test_an_expression_goes_into_a_call(before: str, after: str) -> None:
+    source = Source("m.py", before.encode())
+    module = Module(source)
+    (call,) = module.calls_ending("f")
+    assert changed(source, WrapInCall(module.span(call), "spawn")).text == after
+
+
+def test_statements_go_in_front_below_the_comments() -> None:
+    source = Source("m.py", b"a = 1\n\n# about b\nb = 2\n")
+    module = Module(source)
+    inserted = changed(source, InsertBefore(module.span(module.tree.body[1]), "x = 0"))
+    assert inserted.text == "a = 1\n\n# about b\nx = 0\nb = 2\n"
 
 
 def test_every_comment_of_a_removed_statement_stays() -> None:

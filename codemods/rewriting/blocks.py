@@ -12,15 +12,15 @@ from codemods.rewriting.operations import (
     EnterAsyncWith,
     ExtractCoroutine,
     InsertAfter,
+    InsertBefore,
     RemoveFinally,
     RemoveStatement,
     WrapInTry,
     WrapInWith,
 )
 
-BlockOperation = (
-    RemoveStatement | RemoveFinally | InsertAfter | WrapInWith | EnterAsyncWith | WrapInTry | ExtractCoroutine
-)
+_Placing = RemoveStatement | RemoveFinally | InsertBefore | InsertAfter
+BlockOperation = _Placing | WrapInWith | EnterAsyncWith | WrapInTry | ExtractCoroutine
 _Body = TypeVar("_Body", cst.Module, cst.IndentedBlock)
 _TEMPLATE = cst.PartialParserConfig(default_newline="\n", default_indent="    ")
 _BLANK = cst.EmptyLine(indent=False)
@@ -49,6 +49,9 @@ class BlockEditor:
                 self._remove(self._index(locate.statement(at)), keep_comments=keep_comments)
             case RemoveFinally(at=at):
                 self._remove_finally(self._index(locate.statement(at)))
+            case InsertBefore(at=at, code=code):
+                for statement in statements(code):
+                    self.insert_before(locate.statement(at), statement)
             case InsertAfter(at=at, code=code):
                 index = self._index(locate.statement(at))
                 self._put(index + 1, index + 1, statements(code))
@@ -165,6 +168,13 @@ class BlockEditor:
         gap = [_BLANK] * (2 if self._top else 1)
         above = gap if start or self._top else []
         self._put(start, end, [_with_leading(definition, above), _with_leading(call, gap)])
+
+    def insert_before(self, original: Statement, new: Statement) -> None:
+        """Put ``new`` in front of a statement, below its blank lines and comments."""
+        index = self._index(original)
+        follower = self.statements[index]
+        self.statements[index] = _with_leading(follower, [])
+        self._put(index, index, [_with_leading(new, _leading(follower))])
 
     def hoist(self, definition: Statement, before: Statement) -> None:
         """Put a definition that comes out of an inner block in front of the statement ``before``."""

@@ -7,7 +7,13 @@ import ast
 import libcst as cst
 
 from codemods.rewriting.locate import MisplacedError
-from codemods.rewriting.operations import AddKeyword, AwaitArgument, ChangeFromImport, RemoveKeyword, ReplaceExpression
+from codemods.rewriting.operations import (
+    AddKeyword,
+    AwaitArgument,
+    ChangeFromImport,
+    RemoveKeyword,
+    ReplaceExpression,
+)
 
 ExpressionOperation = ReplaceExpression | AwaitArgument | AddKeyword | RemoveKeyword
 
@@ -64,7 +70,7 @@ def _keep_layout(call: cst.Call, argument: cst.BaseExpression) -> cst.BaseExpres
     is_simple = isinstance(argument, cst.Call | cst.Name | cst.Attribute | cst.Subscript)
     if not has_comment and is_simple and _stands_alone(argument):
         assert isinstance(call.whitespace_before_args, cst.ParenthesizedWhitespace)
-        moved = argument.visit(_Dedent(call.whitespace_before_args.last_line.value))
+        moved = argument.visit(Dedent(call.whitespace_before_args.last_line.value))
         assert isinstance(moved, cst.BaseExpression)
         return moved
     trailing = parts[-1] if isinstance(comma, cst.Comma) else after
@@ -74,7 +80,7 @@ def _keep_layout(call: cst.Call, argument: cst.BaseExpression) -> cst.BaseExpres
     )
 
 
-class _Dedent(cst.CSTTransformer):
+class Dedent(cst.CSTTransformer):
     """Takes one step of indentation off the continuation lines of an expression."""
 
     def __init__(self, step: str) -> None:
@@ -84,6 +90,7 @@ class _Dedent(cst.CSTTransformer):
     def leave_ParenthesizedWhitespace(
         self, original_node: cst.ParenthesizedWhitespace, updated_node: cst.ParenthesizedWhitespace
     ) -> cst.ParenthesizedWhitespace:
+        """Called by libcst for every line break."""
         shorter = updated_node.last_line.value.removeprefix(self._step)
         return updated_node.with_changes(last_line=cst.SimpleWhitespace(shorter))
 

@@ -19,6 +19,7 @@ from codemods.rewriting.expressions import (
     needs_parentheses,
     parenthesised,
 )
+from codemods.rewriting.lists import name_arguments, wrap_in_call
 from codemods.rewriting.locate import Locator, MisplacedError, Statement
 from codemods.rewriting.operations import (
     AddKeyword,
@@ -27,10 +28,13 @@ from codemods.rewriting.operations import (
     EnterAsyncWith,
     ExtractCoroutine,
     InsertAfter,
+    InsertBefore,
+    NameArguments,
     RemoveFinally,
     RemoveKeyword,
     RemoveStatement,
     ReplaceExpression,
+    WrapInCall,
     WrapInTry,
     WrapInWith,
 )
@@ -43,9 +47,14 @@ class Hands(cst.CSTTransformer):
         super().__init__()
         self._locate = locate
         self._expressions: dict[cst.CSTNode, ExpressionOperation] = {}
-        self._imports: dict[cst.CSTNode, ChangeFromImport] = {}
+        self._wrapped: dict[cst.CSTNode, WrapInCall] = {}
+        self._named: dict[cst.CSTNode, NameArguments] = {}
+        self._imports: dict[cst.CSTNode, list[ChangeFromImport]] = {}
         self._blocks: dict[Statement, list[BlockOperation]] = {}
         self._hoisted: list[tuple[Statement, Statement]] = []
+        self._lists: list[tuple[Statement, Statement]] = []
+        """What ``NameArguments`` made, and the statement that each goes in front of."""
+        self._indent = ""
         self._pending = len(operations)
         for operation in operations:
             self._plan(operation)
@@ -54,11 +63,15 @@ class Hands(cst.CSTTransformer):
         match operation:
             case ReplaceExpression(at=at) | AwaitArgument(at=at) | AddKeyword(at=at) | RemoveKeyword(at=at):
                 self._expressions[self._locate.expression(at)] = operation
+            case WrapInCall(at=at):
+                self._wrapped[self._locate.expression(at)] = operation
+            case NameArguments(at=at):
+                self._named[self._locate.expression(at)] = operation
             case ChangeFromImport(at=at):
-                self._imports[self._locate.statement(at)] = operation
+                self._imports.setdefault(self._locate.statement(at), []).append(operation)
             case RemoveStatement(at=first) | RemoveFinally(at=first):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
-            case InsertAfter(at=first) | EnterAsyncWith(binding=first):
+            case InsertBefore(at=first) | InsertAfter(at=first) | EnterAsyncWith(binding=first):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
             case WrapInWith(first=first) | WrapInTry(first=first) | ExtractCoroutine(first=first):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
@@ -70,6 +83,10 @@ class Hands(cst.CSTTransformer):
         if self._pending:
             raise MisplacedError("part of the rewrite found nothing to work on")
 
+    def visit_Module(self, node: cst.Module) -> None:
+        """Note how the file indents."""
+        self._indent = node.default_indent
+
     def on_leave(self, original_node: cst.CSTNode, updated_node: cst.CSTNode) -> cst.CSTNode:  # type: ignore[override]
         """Dispatch on the node that an operation named; libcst calls it for every node."""
         node = updated_node
@@ -77,10 +94,21 @@ class Hands(cst.CSTTransformer):
             assert isinstance(node, cst.BaseExpression)
             self._pending -= 1
             return change_expression(self._expressions[original_node], node)
-        if original_node in self._imports:
+        if original_node in self._wrapped:
+            assert isinstance(node, cst.BaseExpression)
+            self._pending -= 1
+            return wrap_in_call(self._wrapped[original_node], node, self._indent)
+        if original_node in self._named:
+            assert isinstance(node, cst.BaseExpression)
+            self._pending -= 1
+            operation = self._named[original_node]
+            node, assignment = name_arguments(operation, node, self._indent)
+            self._lists.append((assignment, self._locate.statement(operation.before)))
+            return node
+        for change in self._imports.get(original_node, ()):
             assert isinstance(node, cst.SimpleStatementLine)
             self._pending -= 1
-            return change_from_import(self._imports[original_node], node)
+            node = change_from_import(change, node)
         if isinstance(original_node, cst.IndentedBlock | cst.Module):
             assert isinstance(node, cst.IndentedBlock | cst.Module)
             return self._edit_block(original_node, node)
@@ -103,9 +131,12 @@ class Hands(cst.CSTTransformer):
         operations = [op for statement in original.body for op in self._blocks.get(statement, ())]
         is_top = isinstance(original, cst.Module)
         arriving = [(new, before) for new, before in self._hoisted if before in original.body]
-        if not operations and not arriving:
+        lists = [(new, before) for new, before in self._lists if before in original.body]
+        if not operations and not arriving and not lists:
             return updated
         editor = BlockEditor(original.body, updated.body, updated.footer, top=is_top)
+        for assignment, before in lists:
+            editor.insert_before(before, assignment)
         for operation in sorted(operations, key=_order):
             try:
                 editor.apply(operation, self._locate)
@@ -131,6 +162,7 @@ class Hands(cst.CSTTransformer):
 
 def _order(operation: BlockOperation) -> int:
     """Within one block: take out, then insert, then wrap what is left."""
-    return (RemoveStatement, RemoveFinally, InsertAfter, WrapInWith, WrapInTry, EnterAsyncWith, ExtractCoroutine).index(
-        type(operation)
-    )
+    return (
+        *(RemoveStatement, RemoveFinally, InsertBefore, InsertAfter),
+        *(WrapInWith, WrapInTry, EnterAsyncWith, ExtractCoroutine),
+    ).index(type(operation))

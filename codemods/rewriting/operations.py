@@ -22,6 +22,31 @@ class ReplaceExpression(Operation):
 
 
 @dataclass(frozen=True, slots=True)
+class WrapInCall(Operation):
+    """Give the expression at ``at`` to a call of ``function``: ``x`` becomes ``function(x)``."""
+
+    at: Span
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class NameArguments(Operation):
+    """Assign the arguments of the call at ``at`` to ``name``, as a list in front of the statement ``before``.
+
+    The call gets ``*name``. An only argument ``*[... for ...]`` or ``*(... for ...)`` becomes the list itself.
+    """
+
+    at: Span
+    before: Span
+    name: str
+    each: str = ""
+    """What every item of an only argument ``*items`` goes through, as ``item``: ``[each(item) for item in items]``."""
+    item: str = ""
+    spread: bool = False
+    """Whether the list, which stands on one line, gets a line for each of its parts."""
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitArgument(Operation):
     """Turn the call ``run(c, ...)`` at ``at`` into ``await c``, parenthesised where it must be."""
 
@@ -62,6 +87,14 @@ class RemoveFinally(Operation):
     """
 
     at: Span
+
+
+@dataclass(frozen=True, slots=True)
+class InsertBefore(Operation):
+    """Put the statements ``code`` in front of a statement, below its comments."""
+
+    at: Span
+    code: str
 
 
 @dataclass(frozen=True, slots=True)

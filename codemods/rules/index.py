@@ -55,6 +55,7 @@ NEEDLES: dict[str, Needles] = {
     "LM202": resource_needles(constructor_names()),
     "LM301": _TASKS,
     "LM302": tuple((*group, b".cancel(") for group in _TASKS),
+    "LM304": ((b"gather(", b"async with", b"asyncio"),),
     "LM401": _LOOP_SCOPES,
     "LM402": _LOOP_SCOPES,
 }

@@ -172,7 +172,7 @@ def _rewrite(module: Module, lives: list[Life]) -> Rewrite | str:
     if not awaits(module, rest):
         return "nothing is awaited behind the start, so the task never gets to run: await it where it has to be done"
     starts = [call for one in lives for call in one.holder.starts]
-    if reason := never_ends(module, starts):
+    if reason := never_ends(module, [call.args[0] for call in starts]):
         return reason
     gather = gather_at(module, block[begin])
     if gather is None:

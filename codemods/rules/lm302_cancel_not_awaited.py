@@ -137,7 +137,7 @@ def _rewrite(module: Module, group: list[_Cancel], function: ast.AsyncFunctionDe
     gather = gather_at(module, last)
     if gather is None:
         return NO_GATHER
-    if reason := never_ends(module, starts):
+    if reason := never_ends(module, [call.args[0] for call in starts]):
         return reason
     if not module.stands_alone(last):
         return "the cancel shares its line with other code: put it on a line of its own"

@@ -14,7 +14,8 @@ from codemods.facts.nodes import FUNCTIONS, is_self_attribute, tail, walk_scope
 from codemods.model import Operation
 from codemods.rewriting.operations import ChangeFromImport
 
-_LOCKS = re.compile(r"lock|mutex|(^|_)sem|condition", re.I)
+LOCKS = re.compile(r"lock|mutex|(^|_)sem|condition", re.I)
+"""How things are called that one holds for a while."""
 _WAITS = {"put", "get", "wait", "join", "acquire"}
 _CATCHES_CANCELLATION = {"asyncio.CancelledError", "asyncio.exceptions.CancelledError", "BaseException"}
 
@@ -60,7 +61,11 @@ NO_GATHER = "`asyncio` is not imported where this function sees it: import it, t
 
 def started_function(module: Module, call: ast.Call) -> FunctionNode | None:
     """The function of this file whose coroutine the task of ``create_task(...)`` runs."""
-    made = call.args[0]
+    return coroutine_function(module, call.args[0])
+
+
+def coroutine_function(module: Module, made: ast.expr) -> FunctionNode | None:
+    """The function of this file that ``made``, a call of it by name or on ``self``, gives the coroutine of."""
     if not isinstance(made, ast.Call):
         return None
     if isinstance(made.func, ast.Name):
@@ -72,10 +77,10 @@ def started_function(module: Module, call: ast.Call) -> FunctionNode | None:
     return None
 
 
-def never_ends(module: Module, calls: Iterable[ast.Call]) -> str:
-    """Why waiting for one of these cancelled tasks would hang; empty when nothing speaks for it."""
-    for call in calls:
-        function = started_function(module, call)
+def never_ends(module: Module, coroutines: Iterable[ast.expr]) -> str:
+    """Why waiting for the cancelled task of one of these would hang; empty when nothing speaks for it."""
+    for made in coroutines:
+        function = coroutine_function(module, made)
         if function is not None and _survives_cancellation(module, function):
             return (
                 f"`{function.name}` catches its own cancellation inside a loop and goes on, so waiting for it would "
@@ -90,7 +95,7 @@ def may_wait_for_us(module: Module, where: ast.stmt, calls: Iterable[ast.Call]) 
         if isinstance(above, FUNCTIONS):
             break
         for lock in [item.context_expr for item in above.items] if isinstance(above, ast.AsyncWith) else ():
-            if isinstance(lock, ast.Name | ast.Attribute) and _LOCKS.search(tail(lock)):
+            if isinstance(lock, ast.Name | ast.Attribute) and LOCKS.search(tail(lock)):
                 return f"`{module.code(lock)}` is held meanwhile: a task that needs it to clean up would never end"
     for function in (started_function(module, call) for call in calls):
         for attempt in (node for node in walk_body(function) if isinstance(node, TRIES)) if function else ():
