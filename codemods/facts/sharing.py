@@ -53,13 +53,15 @@ def shared(module: Module, group: Group) -> list[Shared]:
     found: dict[str, Shared] = {}
     for index, run in enumerate(group.runs):
         for name, node in carriers[index].items():
+            if name in found:
+                continue
             later = [
                 other
                 for other, names in zip(group.runs[index + 1 :], carriers[index + 1 :], strict=True)
                 if any(_is_part(name, also) for also in names) and _same_object(module, name, run, other)
             ]
             repeated = run.loop is not None and not _fresh_each_round(module, name, run)
-            if name not in found and (later or repeated):
+            if later or repeated:
                 bond, kind = _classify(module, node)
                 for other in later:  # a part of it may say more: `bot` and `bot.session`
                     parts = [part for also, part in carriers[group.runs.index(other)].items() if _is_part(name, also)]
@@ -121,8 +123,8 @@ def _same_object(module: Module, name: str, one: Run, other: Run) -> bool:
     """Whether nothing is assigned to ``name`` between two runs."""
     first, last = sorted(run.call.lineno for run in (one, other))
     scope = module.scope(one.call)
-    between = [n for n in module.names(_root(name)) if first < n.lineno <= last and module.scope(n) is scope]
-    return not any(isinstance(n.ctx, ast.Store) for n in between)
+    stores = [n for n in module.names(_root(name)) if isinstance(n.ctx, ast.Store)]
+    return not any(first < n.lineno <= last and module.scope(n) is scope for n in stores)
 
 
 def _root(name: str) -> str:
