@@ -1,0 +1,356 @@
+"""GitHub and GitHub Enterprise Server through PyGithub's requester.
+
+Requester, not PyGithub's objects: those fetch missing attributes behind one's back, take a 307 (which
+GitHub answers a POST to a renamed repository with) for a pull request without attributes, and repeat.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import github
+import requests
+from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass
+
+from codemods.forge.credentials import Credential
+from codemods.forge.over_requests import Answered, outcome, tame
+from codemods.forge.protocol import (
+    Checks,
+    Comment,
+    Denied,
+    Exists,
+    FileChange,
+    ForgeError,
+    GitLogin,
+    NewPullRequest,
+    NotFound,
+    PullRequest,
+    Repository,
+    RepositoryId,
+    State,
+    Unavailable,
+)
+from codemods.forge.wire import AGENT, TIMEOUT, Answer, Client, Query
+
+_log = logging.getLogger(__name__)
+_GRAPHQL = "/graphql"
+_SECONDARY = 60.0
+"""GitHub asks for a minute at least where a secondary limit comes without Retry-After."""
+_COMMIT = """
+mutation($input: CreateCommitOnBranchInput!) {
+  createCommitOnBranch(input: $input) { commit { oid } }
+}
+"""
+
+
+class GitHub:
+    """A Forge. ``api`` is the REST root, ``https://api.github.com`` or ``https://<host>/api/v3``."""
+
+    def __init__(
+        self, host: str, api: str, credential: Credential, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.host = host
+        self._credential = credential
+        self._client = Client(
+            PyGithubWire(api, credential), explain, hide=lambda text: credential.secret().hide(text), sleep=sleep
+        )
+        self._sleep = sleep
+        self._login: str | None = None
+
+    def login(self) -> str:
+        """See Forge. An app's token has no user; ``viewer`` knows its name all the same."""
+        if self._login is None:
+            try:
+                self._login = str(self._client.read("/user")["login"])
+            except Denied:
+                answer = self._client.settle("POST", _GRAPHQL, {"query": "query { viewer { login } }", "variables": {}})
+                self._login = str(answer["data"]["viewer"]["login"])
+        return self._login
+
+    def git_login(self) -> GitLogin:
+        """See Forge."""
+        return GitLogin("x-access-token", self._credential.secret().reveal())
+
+    def repository(self, id: RepositoryId) -> Repository:
+        """See Forge. One that was renamed comes back under its new name, which the rest has to use."""
+        try:
+            return self._repository(self._client.read(_repo(id)))
+        except Moved as moved:
+            if not moved.path:
+                raise
+            return self._repository(self._client.read(moved.path))
+
+    def repositories(self, owner: str) -> Iterator[Repository]:
+        """See Forge."""
+        try:
+            found = self._client.read_all(f"/orgs/{quote(owner)}/repos", _id, type="all")
+        except NotFound:
+            if owner == self.login():
+                found = self._client.read_all("/user/repos", _id, affiliation="owner")
+            else:
+                found = self._client.read_all(f"/users/{quote(owner)}/repos", _id, type="owner")
+        yield from map(self._repository, sorted(found, key=lambda data: str(data["full_name"])))
+
+    def fork(self, id: RepositoryId) -> Repository:
+        """See Forge. Asking again for a fork that is there answers with it."""
+        data = self._client.settle("POST", f"{_repo(id)}/forks", {"default_branch_only": True})
+        fork = self._repository(data)
+        for wait in (1, 2, 4, 8, 16, 32, 0):
+            try:
+                self._client.read(f"{_repo(fork.id)}/branches/{quote(fork.default_branch, safe='')}")
+            except NotFound:
+                self._sleep(wait)
+            else:
+                return fork
+        raise Unavailable(f"the fork {fork.id} is still being made", 60)
+
+    def pull_requests(self, id: RepositoryId, *, branch_prefix: str) -> Iterator[PullRequest]:
+        """See Forge. Reads all of them: the search index is minutes late, and late means a second one."""
+        found = self._client.read_all(f"{_repo(id)}/pulls", _id, state="all", sort="created", direction="desc")
+        for data in sorted(found, key=lambda data: -data["number"]):
+            if data["head"]["ref"].startswith(branch_prefix):
+                yield self._pull_request(data)
+
+    def open_pull_request(self, id: RepositoryId, new: NewPullRequest) -> PullRequest:
+        """See Forge."""
+        owner, name = new.head.path.split("/")
+        wanted = {"title": new.title, "body": new.body, "base": new.base, "draft": new.draft}
+        wanted["head"] = new.branch if new.head == id else f"{owner}:{new.branch}"
+        if new.head != id and id.path.startswith(f"{owner}/"):
+            wanted["head_repo"] = name
+        made = self._pull_request(self._client.create(f"{_repo(id)}/pulls", wanted))
+        issue = f"{_repo(id)}/issues/{made.number}"
+        if new.labels:
+            with _best_effort(f"labels on {made.url}"):
+                labels = self._client.settle("POST", f"{issue}/labels", {"labels": list(new.labels)})
+                made = replace(made, labels=tuple(label["name"] for label in labels))
+        if new.assignees:
+            with _best_effort(f"assignees of {made.url}"):
+                self._client.settle("POST", f"{issue}/assignees", {"assignees": list(new.assignees)})
+        if new.reviewers:
+            with _best_effort(f"reviewers of {made.url}"):
+                path = f"{_repo(id)}/pulls/{made.number}/requested_reviewers"
+                self._client.settle("POST", path, _reviewers(new.reviewers))
+        return made
+
+    def update_pull_request(
+        self, id: RepositoryId, number: int, *, title: str | None = None, body: str | None = None
+    ) -> PullRequest:
+        """See Forge."""
+        fields = {"title": title, "body": body}
+        return self._change(id, number, {key: value for key, value in fields.items() if value is not None})
+
+    def close_pull_request(self, id: RepositoryId, number: int) -> None:
+        """See Forge."""
+        self._change(id, number, {"state": "closed"})
+
+    def comments(self, id: RepositoryId, number: int) -> Iterator[Comment]:
+        """See Forge."""
+        found = self._client.read_all(f"{_repo(id)}/issues/{number}/comments", _id)
+        for data in sorted(found, key=_id):
+            yield Comment((data.get("user") or {}).get("login", ""), data.get("body") or "")
+
+    def comment(self, id: RepositoryId, number: int, body: str) -> None:
+        """See Forge."""
+        self._client.create(f"{_repo(id)}/issues/{number}/comments", {"body": body})
+
+    def delete_branch(self, id: RepositoryId, branch: str) -> None:
+        """See Forge."""
+        try:
+            self._client.settle("DELETE", f"{_repo(id)}/git/refs/heads/{quote(branch)}")
+        except NotFound:
+            return
+
+    def checks(self, id: RepositoryId, sha: str) -> Checks:
+        """See Forge. Both kinds: the older statuses and the check runs of apps and Actions."""
+        status = self._client.read(f"{_repo(id)}/commits/{sha}/status")
+        runs = self._client.read_all(f"{_repo(id)}/commits/{sha}/check-runs", _id, within="check_runs")
+        states = [_check(run) for run in runs]
+        if status["total_count"]:
+            states.append(_STATUS[status["state"]])
+        for worst in (Checks.FAILED, Checks.PENDING, Checks.PASSED):
+            if worst in states:
+                return worst
+        return Checks.NONE
+
+    def commit(
+        self, id: RepositoryId, *, branch: str, parent: str, message: str, changes: Sequence[FileChange]
+    ) -> str | None:
+        """See Forge. The API knows no file modes, so a commit with a file to execute is left to git."""
+        if any(change.executable for change in changes):
+            return None
+        headline, _, body = message.partition("\n")
+        additions = [
+            {"path": change.path, "contents": base64.b64encode(change.content).decode()}
+            for change in changes
+            if change.content is not None
+        ]
+        deletions = [{"path": change.path} for change in changes if change.content is None]
+        about = {
+            "branch": {"repositoryNameWithOwner": id.path, "branchName": branch},
+            "message": {"headline": headline, "body": body.strip()},
+            "expectedHeadOid": parent,
+            "fileChanges": {"additions": additions, "deletions": deletions},
+        }
+        answer = self._client.create(_GRAPHQL, {"query": _COMMIT, "variables": {"input": about}})
+        return str(answer["data"]["createCommitOnBranch"]["commit"]["oid"])
+
+    def _change(self, id: RepositoryId, number: int, fields: dict[str, str]) -> PullRequest:
+        return self._pull_request(self._client.settle("PATCH", f"{_repo(id)}/pulls/{number}", fields))
+
+    def _repository(self, data: Any) -> Repository:
+        # An app's token reports no permissions of a user, and it could not fork either: git push will tell.
+        app = self._credential.secret().reveal().startswith("ghs_")
+        return Repository(
+            id=RepositoryId(self.host, data["full_name"]),
+            clone_url=data["clone_url"],
+            default_branch=data["default_branch"],
+            archived=data["archived"],
+            can_push=app or bool((data.get("permissions") or {}).get("push")),
+        )
+
+    def _pull_request(self, data: Any) -> PullRequest:
+        merged = data.get("merged_at") is not None
+        # The repository of a head is null once the fork is deleted.
+        head = (data["head"]["repo"] or {}).get("full_name", "")
+        return PullRequest(
+            number=data["number"],
+            url=data["html_url"],
+            state=State.MERGED if merged else State(data["state"]),
+            title=data["title"],
+            body=data["body"] or "",
+            branch=data["head"]["ref"],
+            head=RepositoryId(self.host, head),
+            head_sha=data["head"]["sha"],
+            base=data["base"]["ref"],
+            draft=bool(data.get("draft")),
+            labels=tuple(label["name"] for label in data["labels"]),
+            author=(data.get("user") or {}).get("login", ""),
+        )
+
+
+class PyGithubWire:
+    """A Wire over PyGithub's requester, on a connection of its own that follows and repeats nothing."""
+
+    def __init__(self, api: str, credential: Credential) -> None:
+        self._requester = github.Github(
+            base_url=api,
+            auth=_Bearer(credential),
+            user_agent=AGENT,
+            retry=None,
+            # GitHub asks robots for a second between two writes; a forge in the house sets its own pace.
+            seconds_between_requests=None,
+            seconds_between_writes=1 if urlsplit(api).hostname == "api.github.com" else None,
+        ).requester
+        address = urlsplit(api)
+        connection = HTTPSRequestsConnectionClass if address.scheme == "https" else HTTPRequestsConnectionClass
+        self._connection = connection(str(address.hostname), address.port, timeout=TIMEOUT, retry=0)
+        tame(self._connection.session)
+
+    def send(self, method: str, path: str, query: Query, body: Any) -> Answer:
+        """See Wire.send."""
+        target = self._requester.graphql_url if path == _GRAPHQL else path
+        try:
+            status, headers, text = self._requester.requestJson(
+                method, target, dict(query), {"Accept": "application/vnd.github+json"}, body, self._connection
+            )
+        except Answered as refused:
+            return refused.answer
+        except requests.RequestException as error:
+            raise outcome(error) from None
+        return Answer.of(status, headers.items(), text)
+
+
+class _Bearer(github.Auth.Auth):
+    """Asks the credential at each request, since an app's token lives for an hour."""
+
+    def __init__(self, credential: Credential) -> None:
+        self._credential = credential
+
+    @property
+    def token_type(self) -> str:
+        return "Bearer"
+
+    @property
+    def token(self) -> str:
+        return self._credential.secret().reveal()
+
+
+class Moved(NotFound):
+    """The repository has another name now; ``path`` finds it by its number."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def explain(answer: Answer) -> ForgeError | None:
+    """What GitHub means by an answer where the status alone does not say it."""
+    told = answer.message
+    if answer.status in (301, 302, 307, 308):
+        _, mark, number = urlsplit(answer.headers.get("location", "")).path.partition("/repositories/")
+        return Moved("the repository was renamed or moved", mark + number)
+    if answer.status == 200 and isinstance(answer.data, dict) and answer.data.get("errors"):
+        return _explain_graphql(answer)
+    if answer.status == 403 and "rate limit" in told.lower():
+        return Unavailable(told, answer.retry_after or _SECONDARY)
+    if answer.status != 422:
+        return None
+    if "already exists" in told:
+        return Exists(told)
+    if "too quickly" in told or "abuse" in told:
+        return Unavailable(told, answer.retry_after or _SECONDARY)
+    if "Draft pull requests are not supported" in told:
+        return Denied(told)
+    if "does not exist" in told or "head invalid" in told or "base invalid" in told:
+        return NotFound(f"there is no such branch ({told})")
+    return None
+
+
+def _explain_graphql(answer: Answer) -> ForgeError:
+    kinds = {error.get("type") for error in answer.data["errors"]}
+    if "RATE_LIMITED" in kinds:
+        return Unavailable(answer.message, answer.retry_after or _SECONDARY)
+    if "NOT_FOUND" in kinds:
+        return NotFound(answer.message)
+    if kinds & {"STALE_DATA", "FORBIDDEN"}:
+        return Denied(answer.message)
+    return ForgeError(answer.message)
+
+
+_STATUS = {"success": Checks.PASSED, "pending": Checks.PENDING, "failure": Checks.FAILED, "error": Checks.FAILED}
+
+
+def _check(run: Any) -> Checks:
+    if run["status"] != "completed":
+        return Checks.PENDING
+    return Checks.PASSED if run["conclusion"] in ("success", "neutral", "skipped") else Checks.FAILED
+
+
+def _reviewers(names: Sequence[str]) -> dict[str, list[str]]:
+    """``owner/team`` is a team, anything else a person."""
+    teams = [name.rpartition("/")[2] for name in names if "/" in name]
+    return {"reviewers": [name for name in names if "/" not in name], "team_reviewers": teams}
+
+
+@contextmanager
+def _best_effort(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ForgeError as error:
+        _log.warning("could not set %s: %s", what, error)
+
+
+def _repo(id: RepositoryId) -> str:
+    return f"/repos/{quote(id.path)}"
+
+
+def _id(data: Any) -> Any:
+    return data["id"]

@@ -1,0 +1,116 @@
+"""Which forge a repository is on, and an adapter to it. The adapters and their libraries are loaded late."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from codemods.forge.credentials import Credential, Secret, Token, from_environment, from_file, read_private
+from codemods.forge.protocol import Denied, Forge, ForgeError, RepositoryId
+
+
+class Kind(StrEnum):
+    """The forges there is an adapter for."""
+
+    GITHUB = "github"
+
+
+_PUBLIC = {
+    "github.com": Kind.GITHUB,
+}
+_IN_CI = {
+    "GITHUB_SERVER_URL": Kind.GITHUB,
+}
+_LOCAL = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
+_SCP = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w.-]+\.[\w.-]+):(?P<path>[^/].*)")
+
+
+def parse(text: str, *, host: str = "github.com") -> RepositoryId:
+    """The repository that ``text`` names: a URL, git's ``host:path``, ``host/owner/name`` or ``owner/name``.
+
+    ``host`` is for the last form. Raises ForgeError when it names none, or one that is asked for over
+    plain HTTP: the token would go over it too.
+    """
+    if "://" in text:
+        address = urlsplit(text)
+        if address.scheme == "http" and not _LOCAL.fullmatch(address.netloc):
+            raise ForgeError(f"{address.hostname}: a token is sent over https only")
+        # Not netloc: it may hold somebody's password; and the port of ssh is not that of the API.
+        port = f":{address.port}" if address.port and address.scheme in ("http", "https") else ""
+        found, path = f"{address.hostname or ''}{port}", address.path
+    elif match := _SCP.fullmatch(text):
+        found, path = match["host"], match["path"]
+    else:
+        first, _, rest = text.partition("/")
+        found, path = (first, rest) if "/" in rest and ("." in first or ":" in first) else (host, text)
+    path = path.strip("/").removesuffix(".git")
+    if not found or not re.fullmatch(r"[\w.-]+(/[\w.-]+)+", path) or {".", ".."} & set(path.split("/")):
+        raise ForgeError(f"{path or 'nothing'} is no repository: owner/name or a URL is expected")
+    return RepositoryId(found.lower(), path)
+
+
+def kind_of(host: str, environ: Mapping[str, str] = os.environ) -> Kind:
+    """What runs there: known for the public forges and for the one whose CI this is. Raises ForgeError."""
+    if host in _PUBLIC:
+        return _PUBLIC[host]
+    for variable, kind in _IN_CI.items():
+        if urlsplit(environ.get(variable, "")).netloc == host:
+            return kind
+    raise ForgeError(f"say what runs on {host}: --forge {'|'.join(Kind)}")
+
+
+def connect(
+    id: RepositoryId,
+    *,
+    kind: Kind | None = None,
+    token_file: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Forge:
+    """The forge that a repository is on, with the credential for it.
+
+    One Forge serves every repository of the same host; with a GitHub App every one of the same
+    owner, for whom it was installed. Raises Denied when there is no token, ForgeError when the
+    host's kind is unknown or the extra ``bot`` is not installed.
+    """
+    kind = kind or kind_of(id.host, environ)
+    root = ("http://" if _LOCAL.fullmatch(id.host) else "https://") + id.host
+    api = {
+        Kind.GITHUB: "https://api.github.com" if id.host == "github.com" else f"{root}/api/v3",
+    }[kind]
+    credential = _credential(id, kind, api, token_file, environ)
+    try:
+        match kind:
+            case Kind.GITHUB:
+                from codemods.forge.github import GitHub
+
+                return GitHub(id.host, api, credential)
+    except ModuleNotFoundError as missing:
+        raise ForgeError(f"{missing.name} is missing: pip install 'loopmend[bot]'") from None
+
+
+def _credential(
+    id: RepositoryId, kind: Kind, api: str, token_file: Path | None, environ: Mapping[str, str]
+) -> Credential:
+    if token_file is not None:
+        return Token(from_file(token_file))
+    if (secret := from_environment(id.host, environ)) is not None:
+        return Token(secret)
+    app = environ.get("LOOPMEND_APP_ID", "").strip()
+    here = urlsplit(environ.get("GITHUB_SERVER_URL", "")).netloc or "github.com"
+    if kind is Kind.GITHUB and app and id.host == here:
+        from codemods.forge.app import AppInstallation
+
+        return AppInstallation(api, app, _app_key(environ), id.path.split("/")[0])
+    raise Denied(f"there is no token for {id.host}: see the names of variables and --token-file in the documentation")
+
+
+def _app_key(environ: Mapping[str, str]) -> Secret:
+    if text := environ.get("LOOPMEND_APP_KEY", ""):
+        return Secret(text)
+    if path := environ.get("LOOPMEND_APP_KEY_FILE", ""):
+        return Secret(read_private(Path(path)))
+    raise Denied("LOOPMEND_APP_ID needs LOOPMEND_APP_KEY_FILE or LOOPMEND_APP_KEY beside it")

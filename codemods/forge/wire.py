@@ -1,0 +1,218 @@
+"""How adapters ask a forge over HTTP, and what its answers mean to the bot.
+
+A ``Wire`` carries one request and one answer and never sends anything twice. ``Client`` decides what
+may be asked again: reads, and writes whose repetition changes nothing. A write that creates something
+goes out once; when its answer is lost or is a 5xx, nobody knows whether it took effect, and the
+caller gets ``Uncertain``.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, urlsplit
+
+from codemods.forge.protocol import Denied, Exists, ForgeError, NotFound, Unavailable, Uncertain
+
+ATTEMPTS = 4
+PATIENCE = 60.0
+"""The longest time in seconds that a request waits by itself; a longer wait is the caller's affair."""
+TIMEOUT = 30
+AGENT = "loopmend"
+Query = Mapping[str, str | int | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: header names in lower case, ``data`` as decoded JSON (None when empty)."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: Any = None
+
+    @classmethod
+    def of(cls, status: int, headers: Iterable[tuple[str, str]], text: str | bytes) -> Answer:
+        """Raises Lost when the text of a success is not JSON: a proxy answered, not the forge."""
+        try:
+            data = json.loads(text) if text else None
+        except ValueError:
+            if status < 300:
+                raise Lost("the answer is not JSON") from None
+            data = None
+        return cls(status, {name.lower(): value for name, value in headers}, data)
+
+    @property
+    def message(self) -> str:
+        """The forge's own words for a refusal, in whichever of its shapes."""
+        data = self.data if isinstance(self.data, dict) else {}
+        told = [str(data.get("message") or data.get("error") or "")]
+        for each in data.get("errors") or ():
+            told.append(_detail(each) if isinstance(each, dict) else str(each))
+        return "; ".join(part for part in told if part)
+
+    @property
+    def next_page(self) -> str | None:
+        """The target of ``Link: <...>; rel="next"`` (RFC 8288), which all three forges send."""
+        for link in self.headers.get("link", "").split(","):
+            target, _, rest = link.partition(";")
+            if 'rel="next"' in rest:
+                return target.strip().strip("<>")
+        return None
+
+    @property
+    def retry_after(self) -> float | None:
+        """The seconds that the forge asks to wait: Retry-After, or the time when the limit is reset."""
+        after = self.headers.get("retry-after", "")
+        if after.isdecimal():
+            return float(after)
+        if self._limit("remaining") == "0" and self._limit("reset").isdecimal():
+            return max(0.0, float(self._limit("reset")) - time.time()) + 1
+        return None
+
+    def _limit(self, what: str) -> str:
+        return self.headers.get(f"x-ratelimit-{what}") or self.headers.get(f"ratelimit-{what}") or ""
+
+
+def _detail(error: Mapping[str, Any]) -> str:
+    return str(error.get("message") or " ".join(str(error[key]) for key in ("field", "code") if key in error))
+
+
+class NotSent(Exception):
+    """No connection: the forge has not seen the request."""
+
+
+class Lost(Exception):
+    """The request went out, and no usable answer came back."""
+
+
+class Wire(Protocol):
+    """One way to the API of one forge, with one identity."""
+
+    def send(self, method: str, path: str, query: Query, body: Any) -> Answer:
+        """Any status is an answer. Follows no redirect. Raises NotSent or Lost."""
+
+
+@dataclass(slots=True)
+class Client:
+    """The API of one forge: a request at a time, as all of them ask of robots."""
+
+    wire: Wire
+    explain: Callable[[Answer], ForgeError | None] = lambda _: None
+    """What an answer means on this forge in particular; None leaves it to the status."""
+    hide: Callable[[str], str] = str
+    """Takes the token out of a text."""
+    sleep: Callable[[float], None] = time.sleep
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def read(self, path: str, **query: str | int | bool) -> Any:
+        """The data at ``path``. Raises NotFound, Denied, Unavailable."""
+        return self._patiently("GET", path, query, None).data
+
+    def read_all(
+        self, path: str, key: Callable[[Any], Any], *, within: str | None = None, **query: str | int | bool
+    ) -> list[Any]:
+        """Every item of a list that comes in pages, each once; ``within`` names the list in an envelope.
+
+        A list that changes between two pages moves its items over the edge of a page: one is seen
+        twice, or never. So what took more than one page is read until nothing new turns up.
+        """
+        found: dict[Any, Any] = {}
+        for _ in range(ATTEMPTS):
+            known = len(found)
+            pages = self._sweep(path, key, within, query, found)
+            if pages == 1 or len(found) == known:
+                break
+        return list(found.values())
+
+    def _sweep(
+        self, path: str, key: Callable[[Any], Any], within: str | None, query: Query, found: dict[Any, Any]
+    ) -> int:
+        query = {"per_page": 100, **query}
+        pages = 0
+        while True:
+            answer = self._patiently("GET", path, query, None)
+            pages += 1
+            for item in answer.data[within] if within else answer.data or ():
+                found[key(item)] = item
+            if answer.next_page is None:
+                return pages
+            # Only the query is taken from the forge: whatever host a link names gets no token.
+            query = dict(parse_qsl(urlsplit(answer.next_page).query))
+
+    def create(self, path: str, body: Any) -> Any:
+        """POST once. Raises Exists, Denied, Unavailable (nothing happened) or Uncertain."""
+        try:
+            answer = self._once("POST", path, {}, body)
+        except NotSent as error:
+            raise Unavailable(self.hide(f"could not connect: {error}")) from None
+        except Lost as error:
+            raise Uncertain(self.hide(f"no answer to POST {path}: {error}")) from None
+        if answer.status >= 500:
+            raise Uncertain(self.hide(f"POST {path} was answered with {answer.status} {answer.message}".rstrip()))
+        return self._checked("POST", path, answer).data
+
+    def settle(self, method: str, path: str, body: Any = None) -> Any:
+        """A write whose repetition changes nothing, asked again when the forge is not well."""
+        return self._patiently(method, path, {}, body).data
+
+    def _patiently(self, method: str, path: str, query: Query, body: Any) -> Answer:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._attempt(method, path, query, body)
+            except (Unavailable, Uncertain) as error:
+                wait = getattr(error, "retry_after", None)
+                wait = 2.0 ** (attempt - 1) if wait is None else wait
+                if attempt == ATTEMPTS or wait > PATIENCE:
+                    raise
+                self.sleep(wait)
+        raise AssertionError("unreachable")
+
+    def _attempt(self, method: str, path: str, query: Query, body: Any) -> Answer:
+        unknown = Unavailable if method == "GET" else Uncertain
+        try:
+            answer = self._once(method, path, query, body)
+        except NotSent as error:
+            raise Unavailable(self.hide(f"could not connect: {error}")) from None
+        except Lost as error:
+            raise unknown(self.hide(f"no answer to {method} {path}: {error}")) from None
+        if answer.status >= 500:
+            problem = unknown(self.hide(f"{method} {path} was answered with {answer.status} {answer.message}".rstrip()))
+            if isinstance(problem, Unavailable):
+                problem.retry_after = answer.retry_after
+            raise problem
+        return self._checked(method, path, answer)
+
+    def _once(self, method: str, path: str, query: Query, body: Any) -> Answer:
+        with self._turn:
+            return self.wire.send(method, path, query, body)
+
+    def _checked(self, method: str, path: str, answer: Answer) -> Answer:
+        problem = self.explain(answer) or by_status(answer)
+        if problem is None:
+            return answer
+        problem.args = (self.hide(f"{method} {path}: {answer.status} {problem}"),)
+        raise problem
+
+
+def by_status(answer: Answer) -> ForgeError | None:
+    """What a status means where the forge says no more than that; None for a success."""
+    status, told = answer.status, answer.message
+    if status < 300:
+        return None
+    if status < 400:
+        return NotFound("this has moved to another place")
+    if status == 429 or (status == 403 and answer.retry_after is not None):
+        return Unavailable(told or "too many requests", answer.retry_after)
+    if status == 401:
+        return Denied(told or "the token is not accepted")
+    if status == 403:
+        return Denied(told or "the token may not do this")
+    if status in (404, 410):
+        return NotFound(told or "not found")
+    if status == 409:
+        return Exists(told or "there already")
+    return ForgeError(told or "the request was refused")

@@ -1,0 +1,98 @@
+"""A forge of each kind, with a bot's adapter to it, behind one face for the conformance suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from codemods.forge.credentials import Secret, Token
+from codemods.forge.github import GitHub
+from codemods.forge.protocol import Forge, NewPullRequest, PullRequest, RepositoryId
+from tests.forges import github_double
+from tests.forges.house import House, Repo
+from tests.forges.server import Fault, ForgeServer
+
+TOKEN = "tok_3b1f0f6e2a9d4c55"
+
+
+@dataclass
+class World:
+    """``operations`` says how the requests of a method look on this forge: HTTP method and path."""
+
+    house: House
+    server: ForgeServer
+    forge: Forge
+    operations: dict[str, tuple[str, str]]
+    faults: dict[str, Callable[[str, str], Fault]]
+    adapter: Callable[[str], Forge]
+    """A new adapter, to whatever is on the given host."""
+    naps: list[float]
+
+    def go_wrong(self, fault: str, operation: str) -> None:
+        """The next request of an operation meets a fault."""
+        self.server.faults.append(self.faults[fault](*self.operations[operation]))
+
+    def sent(self, operation: str) -> int:
+        """How many requests of an operation the forge has seen."""
+        return len(self.server.sent(*self.operations[operation]))
+
+    def id(self, repo: Repo) -> RepositoryId:
+        """As the adapter calls it."""
+        return RepositoryId(self.forge.host, repo.path)
+
+    def propose(self, repo: Repo, branch: str = "loopmend/one", **more: object) -> NewPullRequest:
+        """A branch with a change, and the pull request that could be opened for it."""
+        if branch not in repo.heads():
+            repo.write(branch, {f"{branch.replace('/', '-')}.py": "new = 1\n"})
+        fields = {"title": "Title", "body": "Body", "branch": branch, "head": self.id(repo), "base": "main", **more}
+        return NewPullRequest(**fields)  # type: ignore[arg-type]
+
+    def open(self, repo: Repo, branch: str = "loopmend/one", **more: object) -> PullRequest:
+        """A pull request that the bot has opened."""
+        return self.forge.open_pull_request(self.id(repo), self.propose(repo, branch, **more))
+
+    def listed(self, repo: Repo, prefix: str = "loopmend/") -> list[PullRequest]:
+        """What the adapter says there is."""
+        return list(self.forge.pull_requests(self.id(repo), branch_prefix=prefix))
+
+
+def _house(root: Path) -> House:
+    house = House(root, {TOKEN: "bot"})
+    house.organisations.add("acme")
+    return house
+
+
+@contextmanager
+def github(root: Path) -> Iterator[World]:
+    """GitHub's strict double."""
+    with github_double.serving(_house(root)) as double:
+        naps: list[float] = []
+
+        def adapter(host: str) -> Forge:
+            return GitHub(host, f"http://{host}/api/v3", Token(Secret(TOKEN)), sleep=naps.append)
+
+        yield World(
+            house=double.house,
+            server=double,
+            forge=adapter(urlsplit(double.url).netloc),
+            operations={
+                "list": ("GET", "/pulls$"),
+                "open": ("POST", "/pulls$"),
+                "update": ("PATCH", r"/pulls/\d+$"),
+                "comment": ("POST", "/comments$"),
+                "comments": ("GET", "/comments$"),
+                "delete": ("DELETE", "/git/refs/"),
+                "repository": ("GET", "/api/v3/repos/[^/]+/[^/]+$"),
+                "label": ("POST", "/labels$"),
+                "commit": ("POST", "/graphql$"),
+            },
+            faults=github_double.FAULTS,
+            adapter=adapter,
+            naps=naps,
+        )
+
+
+WORLDS = {"github": github}

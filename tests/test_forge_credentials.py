@@ -1,0 +1,173 @@
+"""Where tokens come from, for whom they are, and that they never show."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import pickle
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codemods.forge import credentials, select
+from codemods.forge.credentials import Secret, Token
+from codemods.forge.protocol import Denied, ForgeError, RepositoryId
+from codemods.forge.select import Kind
+from tests.forges.server import Fault, Reply
+from tests.forges.worlds import TOKEN, WORLDS, World
+
+GITHUB = RepositoryId("github.com", "a/b")
+
+
+@pytest.mark.parametrize(
+    ("host", "environ", "token"),
+    [
+        ("github.com", {"GITHUB_TOKEN": "one-token"}, "one-token"),
+        ("github.com", {"GITHUB_TOKEN": "one-token", "GH_TOKEN": "two-token"}, "two-token"),
+        ("github.com", {"GITHUB_TOKEN": "one-token", "LOOPMEND_TOKEN_GITHUB_COM": "own-token"}, "own-token"),
+        ("github.com", {"GITHUB_TOKEN": "one-token", "GITHUB_SERVER_URL": "https://ghe.example.org"}, None),
+        ("ghe.example.org", {"GITHUB_TOKEN": "one-token", "GITHUB_SERVER_URL": "https://ghe.example.org"}, "one-token"),
+        ("evil.example.org", {"GITHUB_TOKEN": "one-token", "GITLAB_TOKEN": "two-token"}, None),
+        ("gitlab.com", {"GITHUB_TOKEN": "one-token", "GITLAB_TOKEN": "two-token"}, "two-token"),
+        ("git.example.org", {"GITLAB_TOKEN": "two-token", "CI_SERVER_URL": "https://git.example.org"}, "two-token"),
+        ("codeberg.org", {"FORGEJO_TOKEN": "own-token"}, "own-token"),
+        ("gitea.example.org", {"GITEA_TOKEN": "own-token"}, None),
+        ("git.example.org:8443", {"LOOPMEND_TOKEN_GIT_EXAMPLE_ORG_8443": "own-token\n"}, "own-token"),
+        ("github.com", {"GITHUB_TOKEN": ""}, None),
+    ],
+)
+def test_a_token_is_for_one_host(host: str, environ: dict[str, str], token: str | None) -> None:
+    secret = credentials.from_environment(host, environ)
+    assert (secret and secret.reveal()) == token
+
+
+@pytest.mark.parametrize("value", ["two words here", "line\nbreak-in-it", "short", "naïve-token-of-mine"])
+def test_what_cannot_be_a_token_is_refused_without_showing_it(value: str) -> None:
+    with pytest.raises(Denied) as told:
+        credentials.from_environment("github.com", {"GITHUB_TOKEN": value})
+    assert value not in str(told.value)
+
+
+def _file(folder: Path, text: str, mode: int) -> Path:
+    path = folder / "token"
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def test_a_file_that_is_closed_to_others(tmp_path: Path) -> None:
+    assert credentials.from_file(_file(tmp_path, f"{TOKEN}\n", 0o600)).reveal() == TOKEN
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
+def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    with pytest.raises(Denied, match="chmod 600"):
+        credentials.from_file(_file(tmp_path, TOKEN, mode))
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(Denied, match="FileNotFoundError"):
+        credentials.from_file(tmp_path / "nothing")
+
+
+def test_a_secret_does_not_print() -> None:
+    secret = Secret(TOKEN)
+    assert TOKEN not in f"{secret} {secret!r} {[secret]} {Token(secret)!r} {vars(Token(secret))}"
+    assert not hasattr(secret, "__dict__")
+    for copied in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError):
+            copied(secret)
+    assert secret.hide(f"x{TOKEN}y") == "x***y"
+
+
+# Which forge
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("owner/name", "github.com/owner/name"),
+        ("https://github.com/owner/name", "github.com/owner/name"),
+        ("https://github.com/owner/name.git/", "github.com/owner/name"),
+        ("https://user:password@GitHub.com/owner/name", "github.com/owner/name"),
+        ("git@github.com:owner/name.git", "github.com/owner/name"),
+        ("ssh://git@git.example.org:2222/group/sub/name.git", "git.example.org/group/sub/name"),
+        ("gitlab.com/group/sub/name", "gitlab.com/group/sub/name"),
+        ("https://git.example.org:8443/owner/name", "git.example.org:8443/owner/name"),
+        ("http://127.0.0.1:8080/owner/name", "127.0.0.1:8080/owner/name"),
+    ],
+)
+def test_names_of_repositories(text: str, expected: str) -> None:
+    assert str(select.parse(text)) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "name", "../..", "a/../b", "https://github.com/", "http://git.example.org/a/b", "a/b c", "-", "a/b?c=d"],
+)
+def test_what_names_no_repository(text: str) -> None:
+    with pytest.raises(ForgeError):
+        select.parse(text)
+
+
+def test_a_password_in_a_url_is_not_repeated() -> None:
+    with pytest.raises(ForgeError) as told:
+        select.parse(f"http://user:{TOKEN}@git.example.org/a/b")
+    assert TOKEN not in str(told.value)
+
+
+def test_the_kind_of_a_host_is_known_or_asked_for() -> None:
+    assert select.kind_of("github.com", {}) is Kind.GITHUB
+    with pytest.raises(ForgeError, match="--forge"):
+        select.kind_of("git.example.org", {})
+
+
+def test_connecting_without_a_token_says_so() -> None:
+    with pytest.raises(Denied, match=r"no token for github\.com"):
+        select.connect(GITHUB, environ={})
+
+
+def test_an_app_without_its_key_says_so() -> None:
+    with pytest.raises(Denied, match="LOOPMEND_APP_KEY"):
+        select.connect(GITHUB, environ={"LOOPMEND_APP_ID": "1"})
+
+
+@pytest.mark.parametrize("kind", [Kind(name) for name in WORLDS if name in list(Kind)])
+def test_connects_to_what_it_is_told(kind: Kind, tmp_path: Path) -> None:
+    with WORLDS[kind](tmp_path) as world:
+        repo = world.house.create("acme/app")
+        variable = "LOOPMEND_TOKEN_" + world.forge.host.replace(".", "_").replace(":", "_")
+        forge = select.connect(world.id(repo), kind=kind, environ={variable: TOKEN})
+        assert forge.login() == "bot"
+        assert type(forge) is type(world.forge)
+
+
+# Nothing shows
+
+
+@pytest.fixture(params=sorted(WORLDS))
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    with WORLDS[request.param](tmp_path) as world:
+        yield world
+
+
+def test_the_token_shows_in_no_log_no_error_and_no_repr(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """At the most talkative level of every library, with a forge that says the token back."""
+    caplog.set_level(logging.DEBUG)
+    repo = world.house.create("acme/app")
+    number = world.open(repo, labels=("x",)).number
+    list(world.forge.comments(world.id(repo), number))
+    told = {"message": f"the token {TOKEN} is bad", "errors": [{"message": TOKEN}]}
+    errors = []
+    for reply in (Reply(403, told), Reply(422, told), Reply(502, told), Reply(200, "<html>"), None):
+        world.server.faults.append(Fault(*world.operations["comment"], reply))
+        with pytest.raises(ForgeError) as caught:
+            world.forge.comment(world.id(repo), number, "said")
+        errors.append("".join(traceback.format_exception(caught.value)))
+    assert caplog.records
+    shown = "\n".join([*errors, caplog.text, repr(world.forge), repr(vars(world.forge)), repr(world.forge.git_login())])
+    assert TOKEN not in shown

@@ -1,0 +1,376 @@
+"""One suite for every forge: what the bot relies on, and what it may hear when things go wrong."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from codemods.forge.protocol import (
+    Checks,
+    Denied,
+    Exists,
+    ForgeError,
+    NewPullRequest,
+    NotFound,
+    RepositoryId,
+    State,
+    Unavailable,
+    Uncertain,
+)
+from tests.forges.house import Repo
+from tests.forges.worlds import WORLDS, World
+
+
+@pytest.fixture(params=sorted(WORLDS))
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    with WORLDS[request.param](tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+def repo(world: World) -> Repo:
+    return world.house.create("acme/app")
+
+
+def test_says_who_it_is(world: World) -> None:
+    assert world.forge.login() == "bot"
+
+
+def test_describes_a_repository(world: World, repo: Repo) -> None:
+    described = world.forge.repository(world.id(repo))
+    assert described.id == world.id(repo)
+    assert described.default_branch == "main"
+    assert described.clone_url == f"{world.server.url}/acme/app.git"
+    assert (described.archived, described.can_push) == (False, True)
+
+
+def test_a_repository_that_is_not_there(world: World) -> None:
+    with pytest.raises(NotFound):
+        world.forge.repository(RepositoryId(world.forge.host, "acme/nothing"))
+
+
+def test_tells_what_it_may_not_push_to_and_what_is_archived(world: World) -> None:
+    theirs = world.house.create("acme/theirs", writers=("somebody",))
+    theirs.archived = True
+    described = world.forge.repository(world.id(theirs))
+    assert (described.archived, described.can_push) == (True, False)
+
+
+def test_tells_the_default_branch_of_today(world: World, repo: Repo) -> None:
+    world.house.rename_default_branch(repo, "trunk")
+    assert world.forge.repository(world.id(repo)).default_branch == "trunk"
+
+
+@pytest.mark.parametrize("owner", ["acme", "bot", "somebody"])
+def test_lists_the_repositories_of_an_owner(world: World, owner: str) -> None:
+    world.server.page_size = 2
+    for name in ("a", "b", "c"):
+        world.house.create(f"{owner}/{name}")
+    world.house.create("other/d")
+    found = list(world.forge.repositories(owner))
+    assert [each.id.path for each in found] == [f"{owner}/a", f"{owner}/b", f"{owner}/c"]
+
+
+def test_an_opened_pull_request_is_found_again_as_it_was_made(world: World, repo: Repo) -> None:
+    made = world.open(
+        repo, title="Ünï", body="a\n\n- b", labels=("bot", "loops"), reviewers=("ann",), assignees=("ben",), draft=True
+    )
+    assert made.state is State.OPEN
+    assert (made.title, made.body, made.draft) == ("Ünï", "a\n\n- b", True)
+    assert (made.branch, made.base, made.head) == ("loopmend/one", "main", world.id(repo))
+    assert made.head_sha == repo.heads()["loopmend/one"]
+    assert set(made.labels) == {"bot", "loops"}
+    assert made.author == world.forge.login()
+    assert world.listed(repo) == [made]
+    pull = repo.pulls[made.number]
+    assert (pull.reviewers, pull.assignees) == (["ann"], ["ben"])
+
+
+def test_people_and_labels_that_the_forge_refuses_do_not_spoil_the_pull_request(world: World, repo: Repo) -> None:
+    made = world.open(repo, reviewers=("bot",), labels=("x",))
+    assert world.listed(repo) == [made]
+
+
+def test_only_branches_with_the_prefix_newest_first(world: World, repo: Repo) -> None:
+    for branch in ("loopmend/a", "feature/loopmend/b", "loopmend/c"):
+        world.open(repo, branch)
+    assert [each.branch for each in world.listed(repo)] == ["loopmend/c", "loopmend/a"]
+
+
+def test_a_second_one_for_the_same_branch_exists_already(world: World, repo: Repo) -> None:
+    world.open(repo)
+    with pytest.raises(Exists):
+        world.open(repo, title="Another title")
+    assert len(repo.pulls) == 1
+
+
+def test_a_closed_one_does_not_stand_in_the_way(world: World, repo: Repo) -> None:
+    first = world.open(repo)
+    world.forge.close_pull_request(world.id(repo), first.number)
+    second = world.open(repo)
+    assert [(each.number, each.state) for each in world.listed(repo)] == [
+        (second.number, State.OPEN),
+        (first.number, State.CLOSED),
+    ]
+
+
+def test_no_such_branch(world: World, repo: Repo) -> None:
+    wanted = world.propose(repo)
+    world.house.delete_branch(repo, "loopmend/one")
+    with pytest.raises(NotFound, match="branch"):
+        world.forge.open_pull_request(world.id(repo), wanted)
+
+
+def test_no_such_base_since_the_default_branch_was_renamed(world: World, repo: Repo) -> None:
+    wanted = world.propose(repo)
+    world.house.rename_default_branch(repo, "trunk")
+    with pytest.raises(NotFound, match="branch"):
+        world.forge.open_pull_request(world.id(repo), wanted)
+
+
+def test_an_archived_repository_says_so(world: World, repo: Repo) -> None:
+    wanted = world.propose(repo)
+    repo.archived = True
+    with pytest.raises(Denied, match="archived"):
+        world.forge.open_pull_request(world.id(repo), wanted)
+
+
+def test_changes_title_and_body(world: World, repo: Repo) -> None:
+    number = world.open(repo).number
+    changed = world.forge.update_pull_request(world.id(repo), number, title="New")
+    assert (changed.title, changed.body) == ("New", "Body")
+    changed = world.forge.update_pull_request(world.id(repo), number, body="Newer")
+    assert (changed.title, changed.body) == ("New", "Newer")
+
+
+def test_a_draft_stays_one_when_its_title_is_changed(world: World, repo: Repo) -> None:
+    number = world.open(repo, draft=True).number
+    changed = world.forge.update_pull_request(world.id(repo), number, title="New")
+    assert (changed.title, changed.draft) == ("New", True)
+
+
+def test_closes_and_closes_again(world: World, repo: Repo) -> None:
+    number = world.open(repo).number
+    world.forge.close_pull_request(world.id(repo), number)
+    world.forge.close_pull_request(world.id(repo), number)
+    assert [each.state for each in world.listed(repo)] == [State.CLOSED]
+
+
+def test_merged_is_not_closed(world: World, repo: Repo) -> None:
+    number = world.open(repo).number
+    world.house.merge(repo, number)
+    assert [each.state for each in world.listed(repo)] == [State.MERGED]
+    world.house.delete_branch(repo, "loopmend/one")
+    assert [each.state for each in world.listed(repo)] == [State.MERGED]
+
+
+def test_the_head_follows_pushes(world: World, repo: Repo) -> None:
+    world.open(repo)
+    sha = repo.write("loopmend/one", {"more.py": "x = 1\n"})
+    assert [each.head_sha for each in world.listed(repo)] == [sha]
+
+
+def test_comments_come_in_order(world: World, repo: Repo) -> None:
+    world.server.page_size = 2
+    number = world.open(repo).number
+    for body in ("one", "two", "three"):
+        world.forge.comment(world.id(repo), number, body)
+    world.house.remark(repo, number, "ann", "four")
+    said = [(each.author, each.body) for each in world.forge.comments(world.id(repo), number)]
+    assert said == [("bot", "one"), ("bot", "two"), ("bot", "three"), ("ann", "four")]
+
+
+def test_deletes_a_branch_and_again(world: World, repo: Repo) -> None:
+    repo.write("loopmend/deep/er", {"a": "b"})
+    world.forge.delete_branch(world.id(repo), "loopmend/deep/er")
+    world.forge.delete_branch(world.id(repo), "loopmend/deep/er")
+    assert list(repo.heads()) == ["main"]
+
+
+def test_a_protected_branch_stays(world: World, repo: Repo) -> None:
+    repo.protected.add("main")
+    with pytest.raises(ForgeError):
+        world.forge.delete_branch(world.id(repo), "main")
+    assert "main" in repo.heads()
+
+
+def test_a_pull_request_out_of_a_fork(world: World) -> None:
+    theirs = world.house.create("acme/theirs", writers=("somebody",))
+    described = world.forge.fork(world.id(theirs))
+    assert described.id.path == "bot/theirs"
+    assert described.can_push
+    assert world.forge.fork(world.id(theirs)).id == described.id
+    fork = world.house.repos["bot/theirs"]
+    fork.write("loopmend/one", {"a.py": "b = 1\n"})
+    made = world.forge.open_pull_request(world.id(theirs), world.propose(fork))
+    assert made.head == described.id
+    assert world.listed(theirs) == [made]
+    assert world.listed(fork) == []
+    world.forge.close_pull_request(world.id(theirs), made.number)
+    assert [each.state for each in world.listed(theirs)] == [State.CLOSED]
+
+
+@pytest.mark.parametrize("state", [None, "passed", "failed", "pending"])
+def test_checks(world: World, repo: Repo, state: str | None) -> None:
+    sha = repo.heads()["main"]
+    if state:
+        repo.checks[sha] = state
+    assert world.forge.checks(world.id(repo), sha) is Checks(state or "none")
+
+
+def test_git_logs_in_with_the_token_and_prints_none(world: World) -> None:
+    login = world.forge.git_login()
+    assert login.password in world.house.tokens
+    assert login.password not in repr(login)
+
+
+# Lists that change while they are read
+
+
+def test_one_that_is_opened_between_two_pages_makes_no_double(world: World, repo: Repo) -> None:
+    for number in range(5):
+        world.open(repo, f"loopmend/{number}")
+    world.server.page_size = 2
+    world.server.between_pages = [lambda: _opened_by_hand(world, repo, 5), lambda: _opened_by_hand(world, repo, 6)]
+    numbers = [each.number for each in world.listed(repo)]
+    assert len(numbers) == len(set(numbers))
+    assert set(numbers) == set(repo.pulls)
+
+
+def _opened_by_hand(world: World, repo: Repo, number: int) -> None:
+    repo.write(f"loopmend/{number}", {f"{number}.py": "new = 1\n"})
+    first = next(iter(repo.pulls.values()))
+    copy = type(first)(0, "T", "B", f"loopmend/{number}", repo, "main", "bot")
+    world.house.open(repo, copy)
+
+
+def test_a_comment_that_is_deleted_between_two_pages_takes_no_other_with_it(world: World, repo: Repo) -> None:
+    number = world.open(repo).number
+    remarks = repo.pulls[number].remarks
+    for body in "abcdef":
+        world.house.remark(repo, number, "ann", body)
+    world.server.page_size = 2
+    world.server.between_pages = [lambda: remarks.pop(0)]
+    said = [each.body for each in world.forge.comments(world.id(repo), number)]
+    assert [body for body in said if body != "a"] == list("bcdef")
+
+
+# What goes wrong, once
+
+
+CREATE: dict[str, Callable[[World, Repo, NewPullRequest, int], object]] = {
+    "open": lambda world, repo, new, number: world.forge.open_pull_request(world.id(repo), new),
+    "comment": lambda world, repo, new, number: world.forge.comment(world.id(repo), number, "said"),
+}
+TOLD = {
+    "401": Denied,
+    "403 with Retry-After": Unavailable,
+    "primary limit": Unavailable,
+    "422 abuse": Unavailable,
+    "429": Unavailable,
+    "502 before": Uncertain,
+    "502 after": Uncertain,
+    "reset before": Uncertain,
+    "reset after": Uncertain,
+}
+
+
+@pytest.mark.parametrize("fault", sorted(TOLD))
+@pytest.mark.parametrize("operation", ["open", "comment"])
+def test_what_creates_is_sent_once_whatever_happens(world: World, repo: Repo, fault: str, operation: str) -> None:
+    create = CREATE[operation]
+    if fault not in world.faults:
+        pytest.skip(f"{fault} is a habit of another forge")
+    wanted = world.propose(repo, "loopmend/two")
+    number = world.open(repo).number
+    before = world.sent(operation)
+    world.go_wrong(fault, operation)
+    with pytest.raises(TOLD[fault]):
+        create(world, repo, wanted, number)
+    assert world.sent(operation) == before + 1
+    assert world.naps == []
+    made = len(repo.pulls) - 1 if operation == "open" else len(repo.pulls[number].remarks)
+    assert made == (1 if fault.endswith("after") else 0)
+
+
+def test_a_caller_who_looks_after_an_uncertain_answer_sees_what_was_made(world: World, repo: Repo) -> None:
+    world.go_wrong("502 after", "open")
+    with pytest.raises(Uncertain):
+        world.open(repo)
+    assert [each.branch for each in world.listed(repo)] == ["loopmend/one"]
+
+
+@pytest.mark.parametrize("fault", ["403 with Retry-After", "429", "502 before", "reset before"])
+@pytest.mark.parametrize("operation", ["repository", "list"])
+def test_reads_are_tried_again(world: World, repo: Repo, fault: str, operation: str) -> None:
+    if fault not in world.faults:
+        pytest.skip(f"{fault} is a habit of another forge")
+    world.open(repo)
+    before = world.sent(operation)
+    world.go_wrong(fault, operation)
+    if operation == "list":
+        assert len(world.listed(repo)) == 1
+    else:
+        assert world.forge.repository(world.id(repo)).default_branch == "main"
+    assert world.sent(operation) == before + 2
+    assert world.naps == ([7.0] if "4" in fault[:1] else [1.0])
+
+
+def test_a_read_gives_up_in_the_end(world: World, repo: Repo) -> None:
+    for _ in range(4):
+        world.go_wrong("502 before", "repository")
+    with pytest.raises(Unavailable):
+        world.forge.repository(world.id(repo))
+    assert world.naps == [1.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize("operation", ["repository", "open"])
+def test_a_limit_that_lasts_is_told_and_not_slept_through(world: World, repo: Repo, operation: str) -> None:
+    world.go_wrong("primary limit", operation)
+    with pytest.raises(Unavailable) as told:
+        world.open(repo) if operation == "open" else world.forge.repository(world.id(repo))
+    assert told.value.retry_after is not None
+    assert told.value.retry_after > 3600
+    assert world.naps == []
+
+
+@pytest.mark.parametrize("fault", ["429", "502 before", "502 after", "reset before", "reset after"])
+@pytest.mark.parametrize("operation", ["update", "delete"])
+def test_writes_that_may_be_repeated_are(world: World, repo: Repo, fault: str, operation: str) -> None:
+    number = world.open(repo).number
+    world.go_wrong(fault, operation)
+    if operation == "update":
+        assert world.forge.update_pull_request(world.id(repo), number, title="New").title == "New"
+        assert repo.pulls[number].title == "New"
+    else:
+        world.forge.delete_branch(world.id(repo), "loopmend/one")
+        assert list(repo.heads()) == ["main"]
+
+
+def test_an_update_that_is_never_answered_is_uncertain(world: World, repo: Repo) -> None:
+    number = world.open(repo).number
+    for _ in range(4):
+        world.go_wrong("reset after", "update")
+    with pytest.raises(Uncertain):
+        world.forge.update_pull_request(world.id(repo), number, title="New")
+
+
+def test_a_stale_list_is_what_the_forge_says(world: World, repo: Repo) -> None:
+    """The adapter cannot know; the plan has to live with it, so that the double can show it."""
+    world.open(repo)
+    world.go_wrong("stale", "list")
+    assert world.listed(repo) == []
+    assert len(world.listed(repo)) == 1
+
+
+def test_a_forge_that_is_not_there(world: World) -> None:
+    """Nothing listens: the request was never sent, so nothing is uncertain."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{free.getsockname()[1]}"
+    nobody = world.adapter(host)
+    with pytest.raises(Unavailable):
+        nobody.comment(RepositoryId(host, "acme/app"), 1, "said")
