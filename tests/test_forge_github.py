@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +11,7 @@ import pytest
 from codemods.forge.app import AppInstallation
 from codemods.forge.credentials import Secret, Token
 from codemods.forge.github import GitHub
-from codemods.forge.protocol import Denied, FileChange, ForgeError, NotFound, RepositoryId, Uncertain
+from codemods.forge.protocol import Denied, FileChange, ForgeError, NotFound, Unavailable, Uncertain
 from tests.forges.contract import Breach, Contract
 from tests.forges.github_double import GitHubDouble
 from tests.forges.house import Repo
@@ -37,31 +36,6 @@ def _with_token(world: World, token: str, account: str) -> GitHub:
     return GitHub(host, f"http://{host}/api/v3", Token(Secret(token)))
 
 
-def test_a_renamed_repository_is_found_under_its_new_name(world: World, repo: Repo) -> None:
-    old = world.id(repo)
-    world.house.rename(repo, "acme/application")
-    assert world.forge.repository(old).id == RepositoryId(world.forge.host, "acme/application")
-
-
-def test_a_write_to_the_old_name_of_a_repository_makes_nothing(world: World, repo: Repo) -> None:
-    """GitHub answers 307, whose JSON PyGithub would take for a pull request."""
-    old, wanted = world.id(repo), world.propose(repo)
-    world.house.rename(repo, "acme/application")
-    with pytest.raises(NotFound, match="renamed"):
-        world.forge.open_pull_request(old, replace(wanted, head=old))
-    assert world.sent("open") == 1
-
-
-def test_the_list_of_the_old_name_is_not_taken_for_an_answer(world: World, repo: Repo) -> None:
-    """PyGithub follows the 301 without the query, and lists open pull requests alone: a no would be forgotten."""
-    number = world.open(repo).number
-    world.forge.close_pull_request(world.id(repo), number)
-    old = world.id(repo)
-    world.house.rename(repo, "acme/application")
-    with pytest.raises(NotFound, match="renamed"):
-        list(world.forge.pull_requests(old, branch_prefix="loopmend/"))
-
-
 def test_drafts_that_a_repository_does_not_have(world: World, repo: Repo) -> None:
     world.house.drafts = False
     with pytest.raises(Denied, match="Draft"):
@@ -80,6 +54,24 @@ def test_a_fork_in_the_same_organisation_is_named(world: World, repo: Repo) -> N
     fork.write("loopmend/one", {"a.py": "b = 1\n"})
     made = world.forge.open_pull_request(world.id(repo), world.propose(fork))
     assert made.head == world.id(fork)
+
+
+# Limits that only GitHub words so
+
+
+@pytest.mark.parametrize("fault", ["403 with Retry-After", "422 abuse"])
+def test_what_creates_is_sent_once_when_github_wants_a_pause(world: World, repo: Repo, fault: str) -> None:
+    world.go_wrong(fault, "open")
+    with pytest.raises(Unavailable) as told:
+        world.open(repo)
+    assert told.value.retry_after == (7 if fault.startswith("403") else 60)
+    assert (world.sent("open"), len(repo.pulls), world.naps) == (1, 0, [])
+
+
+def test_a_read_waits_out_a_secondary_limit(world: World, repo: Repo) -> None:
+    world.go_wrong("403 with Retry-After", "list")
+    assert world.listed(repo) == []
+    assert world.naps == [7.0]
 
 
 # Commits that GitHub makes and signs

@@ -61,12 +61,13 @@ class Token:
 def from_environment(host: str, environ: Mapping[str, str] = os.environ) -> Secret | None:
     """The token for ``host``: ``LOOPMEND_TOKEN_<HOST>``, or the variables that this host's own tools use.
 
-    In the host's name every character but letters and digits is written as ``_``. ``GH_TOKEN`` and
+    In capitals, with ``_`` for a dot, ``__`` for a hyphen and ``___`` for the colon of a port, so that no two
+    hosts share a name: ``LOOPMEND_TOKEN_GIT__LAB_EXAMPLE_ORG___8443``. ``GH_TOKEN`` and
     ``GITHUB_TOKEN`` are for the server that ``GITHUB_SERVER_URL`` names (github.com when unset),
     ``GITLAB_TOKEN`` for that of ``CI_SERVER_URL`` (gitlab.com), ``GITEA_TOKEN`` and ``FORGEJO_TOKEN``
     for that of ``GITEA_SERVER_URL`` and ``FORGEJO_SERVER_URL`` (codeberg.org).
     """
-    names = ["LOOPMEND_TOKEN_" + re.sub(r"[^A-Z0-9]", "_", host.upper())]
+    names = [variable_for(host)]
     for variables, server, default in _USUAL:
         if (urlsplit(environ.get(server, "")).netloc or default) == host:
             names += variables
@@ -74,6 +75,11 @@ def from_environment(host: str, environ: Mapping[str, str] = os.environ) -> Secr
         if value := environ.get(name, "").strip():
             return Secret(_plausible(value, name))
     return None
+
+
+def variable_for(host: str) -> str:
+    """The name of the variable that holds the token for a host."""
+    return "LOOPMEND_TOKEN_" + host.upper().replace("-", "__").replace(":", "___").replace(".", "_")
 
 
 _USUAL = (

@@ -1,8 +1,4 @@
-"""GitHub and GitHub Enterprise Server through PyGithub's requester.
-
-Requester, not PyGithub's objects: those fetch missing attributes behind one's back, take a 307 (which
-GitHub answers a POST to a renamed repository with) for a pull request without attributes, and repeat.
-"""
+"""GitHub and GitHub Enterprise Server: what the bot asks, in the words of their REST API and of GraphQL."""
 
 from __future__ import annotations
 
@@ -10,24 +6,17 @@ import base64
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote, urlsplit
-
-import github
-import requests
-from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass
+from urllib.parse import quote
 
 from codemods.forge.credentials import Credential
-from codemods.forge.over_requests import Answered, outcome, tame
+from codemods.forge.github_wire import GRAPHQL, PyGithubWire, explain
 from codemods.forge.protocol import (
     Checks,
     Comment,
     Denied,
-    Exists,
     FileChange,
-    ForgeError,
     GitLogin,
     NewPullRequest,
     NotFound,
@@ -37,12 +26,9 @@ from codemods.forge.protocol import (
     State,
     Unavailable,
 )
-from codemods.forge.wire import AGENT, TIMEOUT, Answer, Client, Query
+from codemods.forge.wire import Client, best_effort
 
 _log = logging.getLogger(__name__)
-_GRAPHQL = "/graphql"
-_SECONDARY = 60.0
-"""GitHub asks for a minute at least where a secondary limit comes without Retry-After."""
 _COMMIT = """
 mutation($input: CreateCommitOnBranchInput!) {
   createCommitOnBranch(input: $input) { commit { oid } }
@@ -70,7 +56,7 @@ class GitHub:
             try:
                 self._login = str(self._client.read("/user")["login"])
             except Denied:
-                answer = self._client.settle("POST", _GRAPHQL, {"query": "query { viewer { login } }", "variables": {}})
+                answer = self._client.settle("POST", GRAPHQL, {"query": "query { viewer { login } }", "variables": {}})
                 self._login = str(answer["data"]["viewer"]["login"])
         return self._login
 
@@ -80,12 +66,7 @@ class GitHub:
 
     def repository(self, id: RepositoryId) -> Repository:
         """See Forge. One that was renamed comes back under its new name, which the rest has to use."""
-        try:
-            return self._repository(self._client.read(_repo(id)))
-        except Moved as moved:
-            if not moved.path:
-                raise
-            return self._repository(self._client.read(moved.path))
+        return self._repository(self._client.read_moved(_repo(id)))
 
     def repositories(self, owner: str) -> Iterator[Repository]:
         """See Forge."""
@@ -128,14 +109,14 @@ class GitHub:
         made = self._pull_request(self._client.create(f"{_repo(id)}/pulls", wanted))
         issue = f"{_repo(id)}/issues/{made.number}"
         if new.labels:
-            with _best_effort(f"labels on {made.url}"):
+            with best_effort(_log, f"labels on {made.url}"):
                 labels = self._client.settle("POST", f"{issue}/labels", {"labels": list(new.labels)})
                 made = replace(made, labels=tuple(label["name"] for label in labels))
         if new.assignees:
-            with _best_effort(f"assignees of {made.url}"):
+            with best_effort(_log, f"assignees of {made.url}"):
                 self._client.settle("POST", f"{issue}/assignees", {"assignees": list(new.assignees)})
         if new.reviewers:
-            with _best_effort(f"reviewers of {made.url}"):
+            with best_effort(_log, f"reviewers of {made.url}"):
                 path = f"{_repo(id)}/pulls/{made.number}/requested_reviewers"
                 self._client.settle("POST", path, _reviewers(new.reviewers))
         return made
@@ -199,7 +180,7 @@ class GitHub:
             "expectedHeadOid": parent,
             "fileChanges": {"additions": additions, "deletions": deletions},
         }
-        answer = self._client.create(_GRAPHQL, {"query": _COMMIT, "variables": {"input": about}})
+        answer = self._client.create(GRAPHQL, {"query": _COMMIT, "variables": {"input": about}})
         return str(answer["data"]["createCommitOnBranch"]["commit"]["oid"])
 
     def _change(self, id: RepositoryId, number: int, fields: dict[str, str]) -> PullRequest:
@@ -236,95 +217,6 @@ class GitHub:
         )
 
 
-class PyGithubWire:
-    """A Wire over PyGithub's requester, on a connection of its own that follows and repeats nothing."""
-
-    def __init__(self, api: str, credential: Credential) -> None:
-        self._requester = github.Github(
-            base_url=api,
-            auth=_Bearer(credential),
-            user_agent=AGENT,
-            retry=None,
-            # GitHub asks robots for a second between two writes; a forge in the house sets its own pace.
-            seconds_between_requests=None,
-            seconds_between_writes=1 if urlsplit(api).hostname == "api.github.com" else None,
-        ).requester
-        address = urlsplit(api)
-        connection = HTTPSRequestsConnectionClass if address.scheme == "https" else HTTPRequestsConnectionClass
-        self._connection = connection(str(address.hostname), address.port, timeout=TIMEOUT, retry=0)
-        tame(self._connection.session)
-
-    def send(self, method: str, path: str, query: Query, body: Any) -> Answer:
-        """See Wire.send."""
-        target = self._requester.graphql_url if path == _GRAPHQL else path
-        try:
-            status, headers, text = self._requester.requestJson(
-                method, target, dict(query), {"Accept": "application/vnd.github+json"}, body, self._connection
-            )
-        except Answered as refused:
-            return refused.answer
-        except requests.RequestException as error:
-            raise outcome(error) from None
-        return Answer.of(status, headers.items(), text)
-
-
-class _Bearer(github.Auth.Auth):
-    """Asks the credential at each request, since an app's token lives for an hour."""
-
-    def __init__(self, credential: Credential) -> None:
-        self._credential = credential
-
-    @property
-    def token_type(self) -> str:
-        return "Bearer"
-
-    @property
-    def token(self) -> str:
-        return self._credential.secret().reveal()
-
-
-class Moved(NotFound):
-    """The repository has another name now; ``path`` finds it by its number."""
-
-    def __init__(self, message: str, path: str = "") -> None:
-        super().__init__(message)
-        self.path = path
-
-
-def explain(answer: Answer) -> ForgeError | None:
-    """What GitHub means by an answer where the status alone does not say it."""
-    told = answer.message
-    if answer.status in (301, 302, 307, 308):
-        _, mark, number = urlsplit(answer.headers.get("location", "")).path.partition("/repositories/")
-        return Moved("the repository was renamed or moved", mark + number)
-    if answer.status == 200 and isinstance(answer.data, dict) and answer.data.get("errors"):
-        return _explain_graphql(answer)
-    if answer.status == 403 and "rate limit" in told.lower():
-        return Unavailable(told, answer.retry_after or _SECONDARY)
-    if answer.status != 422:
-        return None
-    if "already exists" in told:
-        return Exists(told)
-    if "too quickly" in told or "abuse" in told:
-        return Unavailable(told, answer.retry_after or _SECONDARY)
-    if "Draft pull requests are not supported" in told:
-        return Denied(told)
-    if "does not exist" in told or "head invalid" in told or "base invalid" in told:
-        return NotFound(f"there is no such branch ({told})")
-    return None
-
-
-def _explain_graphql(answer: Answer) -> ForgeError:
-    kinds = {error.get("type") for error in answer.data["errors"]}
-    if "RATE_LIMITED" in kinds:
-        return Unavailable(answer.message, answer.retry_after or _SECONDARY)
-    if "NOT_FOUND" in kinds:
-        return NotFound(answer.message)
-    if kinds & {"STALE_DATA", "FORBIDDEN"}:
-        return Denied(answer.message)
-    return ForgeError(answer.message)
-
-
 _STATUS = {"success": Checks.PASSED, "pending": Checks.PENDING, "failure": Checks.FAILED, "error": Checks.FAILED}
 
 
@@ -338,14 +230,6 @@ def _reviewers(names: Sequence[str]) -> dict[str, list[str]]:
     """``owner/team`` is a team, anything else a person."""
     teams = [name.rpartition("/")[2] for name in names if "/" in name]
     return {"reviewers": [name for name in names if "/" not in name], "team_reviewers": teams}
-
-
-@contextmanager
-def _best_effort(what: str) -> Iterator[None]:
-    try:
-        yield
-    except ForgeError as error:
-        _log.warning("could not set %s: %s", what, error)
 
 
 def _repo(id: RepositoryId) -> str:

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from codemods.forge.wire import AGENT, TIMEOUT, Answer, Lost, NotSent, Query
 
@@ -22,6 +22,7 @@ class PlainWire:
 
     def __init__(self, api: str, authorization: Callable[[], str]) -> None:
         self._api = api.rstrip("/")
+        self.root = urlsplit(self._api).path
         self._authorization = authorization
         self._opener = urllib.request.build_opener(_NoRedirect)
 

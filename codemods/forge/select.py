@@ -9,20 +9,36 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from codemods.forge.credentials import Credential, Secret, Token, from_environment, from_file, read_private
+from codemods.forge.credentials import (
+    Credential,
+    Secret,
+    Token,
+    from_environment,
+    from_file,
+    read_private,
+    variable_for,
+)
 from codemods.forge.protocol import Denied, Forge, ForgeError, RepositoryId
 
 
 class Kind(StrEnum):
-    """The forges there is an adapter for."""
+    """The forges there is an adapter for; Forgejo speaks Gitea's language."""
 
     GITHUB = "github"
+    GITLAB = "gitlab"
+    GITEA = "gitea"
 
 
 _PUBLIC = {
     "github.com": Kind.GITHUB,
+    "gitlab.com": Kind.GITLAB,
+    "codeberg.org": Kind.GITEA,
+    "gitea.com": Kind.GITEA,
 }
 _IN_CI = {
+    "GITEA_SERVER_URL": Kind.GITEA,
+    "FORGEJO_SERVER_URL": Kind.GITEA,
+    "CI_SERVER_URL": Kind.GITLAB,
     "GITHUB_SERVER_URL": Kind.GITHUB,
 }
 _LOCAL = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
@@ -57,10 +73,19 @@ def kind_of(host: str, environ: Mapping[str, str] = os.environ) -> Kind:
     """What runs there: known for the public forges and for the one whose CI this is. Raises ForgeError."""
     if host in _PUBLIC:
         return _PUBLIC[host]
+    if "true" in (environ.get("GITEA_ACTIONS"), environ.get("FORGEJO_ACTIONS")) and _named(
+        host, environ, "GITHUB_SERVER_URL"
+    ):
+        # Their runners set GitHub's variables too.
+        return Kind.GITEA
     for variable, kind in _IN_CI.items():
-        if urlsplit(environ.get(variable, "")).netloc == host:
+        if _named(host, environ, variable):
             return kind
     raise ForgeError(f"say what runs on {host}: --forge {'|'.join(Kind)}")
+
+
+def _named(host: str, environ: Mapping[str, str], variable: str) -> bool:
+    return urlsplit(environ.get(variable, "")).netloc == host
 
 
 def connect(
@@ -80,6 +105,8 @@ def connect(
     root = ("http://" if _LOCAL.fullmatch(id.host) else "https://") + id.host
     api = {
         Kind.GITHUB: "https://api.github.com" if id.host == "github.com" else f"{root}/api/v3",
+        Kind.GITLAB: root,
+        Kind.GITEA: f"{root}/api/v1",
     }[kind]
     credential = _credential(id, kind, api, token_file, environ)
     try:
@@ -88,6 +115,14 @@ def connect(
                 from codemods.forge.github import GitHub
 
                 return GitHub(id.host, api, credential)
+            case Kind.GITLAB:
+                from codemods.forge.gitlab import GitLab
+
+                return GitLab(id.host, api, credential)
+            case Kind.GITEA:
+                from codemods.forge.gitea import Gitea
+
+                return Gitea(id.host, api, credential)
     except ModuleNotFoundError as missing:
         raise ForgeError(f"{missing.name} is missing: pip install 'loopmend[bot]'") from None
 
@@ -105,7 +140,7 @@ def _credential(
         from codemods.forge.app import AppInstallation
 
         return AppInstallation(api, app, _app_key(environ), id.path.split("/")[0])
-    raise Denied(f"there is no token for {id.host}: see the names of variables and --token-file in the documentation")
+    raise Denied(f"there is no token for {id.host}: set {variable_for(id.host)}, or give --token-file")
 
 
 def _app_key(environ: Mapping[str, str]) -> Secret:

@@ -9,9 +9,11 @@ caller gets ``Uncertain``.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
@@ -49,10 +51,8 @@ class Answer:
     def message(self) -> str:
         """The forge's own words for a refusal, in whichever of its shapes."""
         data = self.data if isinstance(self.data, dict) else {}
-        told = [str(data.get("message") or data.get("error") or "")]
-        for each in data.get("errors") or ():
-            told.append(_detail(each) if isinstance(each, dict) else str(each))
-        return "; ".join(part for part in told if part)
+        parts = [*_words(data.get("message") or data.get("error")), *_words(data.get("errors"))]
+        return "; ".join(part for part in parts if part)
 
     @property
     def next_page(self) -> str | None:
@@ -77,8 +77,25 @@ class Answer:
         return self.headers.get(f"x-ratelimit-{what}") or self.headers.get(f"ratelimit-{what}") or ""
 
 
-def _detail(error: Mapping[str, Any]) -> str:
-    return str(error.get("message") or " ".join(str(error[key]) for key in ("field", "code") if key in error))
+def _words(told: Any) -> Iterator[str]:
+    """A text, a list of them, GitLab's ``{field: [text]}``, GitHub's list of ``{field, code, message}``."""
+    if isinstance(told, list):
+        for each in told:
+            yield from _words(each)
+    elif isinstance(told, dict) and "code" in told:
+        yield str(told.get("message") or f"{told.get('field')} {told['code']}")
+    elif isinstance(told, dict):
+        yield from (f"{key} {text}" for key, value in told.items() for text in _words(value))
+    elif told:
+        yield str(told)
+
+
+class Moved(NotFound):
+    """The repository has another name now, and ``path`` leads to it."""
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class NotSent(Exception):
@@ -90,7 +107,9 @@ class Lost(Exception):
 
 
 class Wire(Protocol):
-    """One way to the API of one forge, with one identity."""
+    """One way to the API of one forge, with one identity. ``root`` is the path that all others are below."""
+
+    root: str
 
     def send(self, method: str, path: str, query: Query, body: Any) -> Answer:
         """Any status is an answer. Follows no redirect. Raises NotSent or Lost."""
@@ -106,11 +125,22 @@ class Client:
     hide: Callable[[str], str] = str
     """Takes the token out of a text."""
     sleep: Callable[[float], None] = time.sleep
+    page_size: str = "per_page"
+    """What this forge calls the parameter."""
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, path: str, **query: str | int | bool) -> Any:
         """The data at ``path``. Raises NotFound, Denied, Unavailable."""
         return self._patiently("GET", path, query, None).data
+
+    def read_moved(self, path: str) -> Any:
+        """As ``read``, and where the forge says that it has moved, from there: once, and on the same host."""
+        try:
+            return self.read(path)
+        except Moved as moved:
+            if not moved.path.startswith(self.wire.root):
+                raise
+            return self.read(moved.path.removeprefix(self.wire.root))
 
     def read_all(
         self, path: str, key: Callable[[Any], Any], *, within: str | None = None, **query: str | int | bool
@@ -131,7 +161,7 @@ class Client:
     def _sweep(
         self, path: str, key: Callable[[Any], Any], within: str | None, query: Query, found: dict[Any, Any]
     ) -> int:
-        query = {"per_page": 100, **query}
+        query = {self.page_size: 100, **query}
         pages = 0
         while True:
             answer = self._patiently("GET", path, query, None)
@@ -204,7 +234,7 @@ def by_status(answer: Answer) -> ForgeError | None:
     if status < 300:
         return None
     if status < 400:
-        return NotFound("this has moved to another place")
+        return Moved("it was renamed or moved", urlsplit(answer.headers.get("location", "")).path)
     if status == 429 or (status == 403 and answer.retry_after is not None):
         return Unavailable(told or "too many requests", answer.retry_after)
     if status == 401:
@@ -216,3 +246,12 @@ def by_status(answer: Answer) -> ForgeError | None:
     if status == 409:
         return Exists(told or "there already")
     return ForgeError(told or "the request was refused")
+
+
+@contextmanager
+def best_effort(log: logging.Logger, what: str) -> Iterator[None]:
+    """For what is nice to have: a refusal is written into the log, and that is all."""
+    try:
+        yield
+    except ForgeError as error:
+        log.warning("could not set %s: %s", what, error)

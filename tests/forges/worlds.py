@@ -9,9 +9,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from codemods.forge.credentials import Secret, Token
+from codemods.forge.gitea import Gitea
 from codemods.forge.github import GitHub
+from codemods.forge.gitlab import GitLab
 from codemods.forge.protocol import Forge, NewPullRequest, PullRequest, RepositoryId
-from tests.forges import github_double
+from tests.forges import gitea_double, github_double, gitlab_double
 from tests.forges.house import House, Repo
 from tests.forges.server import Fault, ForgeServer
 
@@ -95,4 +97,60 @@ def github(root: Path) -> Iterator[World]:
         )
 
 
-WORLDS = {"github": github}
+@contextmanager
+def gitlab(root: Path) -> Iterator[World]:
+    """The double of GitLab."""
+    with gitlab_double.serving(_house(root)) as double:
+        naps: list[float] = []
+
+        def adapter(host: str) -> Forge:
+            return GitLab(host, f"http://{host}", Token(Secret(TOKEN)), sleep=naps.append)
+
+        yield World(
+            house=double.house,
+            server=double,
+            forge=adapter(urlsplit(double.url).netloc),
+            operations={
+                "list": ("GET", "/merge_requests$"),
+                "open": ("POST", "/merge_requests$"),
+                "update": ("PUT", r"/merge_requests/\d+$"),
+                "comment": ("POST", "/notes$"),
+                "comments": ("GET", "/notes$"),
+                "delete": ("DELETE", "/repository/branches/"),
+                "repository": ("GET", "/api/v4/projects/[^/]+/[^/]+$"),
+            },
+            faults=gitlab_double.FAULTS,
+            adapter=adapter,
+            naps=naps,
+        )
+
+
+@contextmanager
+def gitea(root: Path) -> Iterator[World]:
+    """The double of Gitea and Forgejo."""
+    with gitea_double.serving(_house(root)) as double:
+        naps: list[float] = []
+
+        def adapter(host: str) -> Forge:
+            return Gitea(host, f"http://{host}/api/v1", Token(Secret(TOKEN)), sleep=naps.append)
+
+        yield World(
+            house=double.house,
+            server=double,
+            forge=adapter(urlsplit(double.url).netloc),
+            operations={
+                "list": ("GET", "/pulls$"),
+                "open": ("POST", "/pulls$"),
+                "update": ("PATCH", r"/pulls/\d+$"),
+                "comment": ("POST", "/comments$"),
+                "comments": ("GET", "/comments$"),
+                "delete": ("DELETE", "/branches/"),
+                "repository": ("GET", "/api/v1/repos/[^/]+/[^/]+$"),
+            },
+            faults=gitea_double.FAULTS,
+            adapter=adapter,
+            naps=naps,
+        )
+
+
+WORLDS = {"github": github, "gitlab": gitlab, "gitea": gitea}
