@@ -52,6 +52,7 @@ class Resource:
     ends: tuple[str, ...] = ()
     refuse: str = ""
     since: str = ""
+    closes_once: bool = False
     severity: str = "warning"
     note: str = ""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from codemods.catalog.resources import constructor_names
 from codemods.catalog.resources import needles as resource_needles
+from codemods.needles import Imported
 from codemods.rules import __name__ as package_name
 from codemods.rules import __path__ as package_path
 
@@ -53,6 +54,7 @@ NEEDLES: dict[str, Needles] = {
     ),
     "LM201": resource_needles(constructor_names()),
     "LM202": resource_needles(constructor_names()),
+    "LM203": (*resource_needles(constructor_names()), (Imported(b"sqlalchemy"), b"sessionmaker(")),
     "LM301": _TASKS,
     "LM302": tuple((*group, b".cancel(") for group in _TASKS),
     "LM304": ((b"gather(", b"async with", b"asyncio"),),
@@ -61,7 +63,7 @@ NEEDLES: dict[str, Needles] = {
 }
 """The rarer a needle, the faster: ``asyncio.create_task(`` leaves 1 % of files, ``create_task`` 6 %."""
 
-_NEED_RESOURCES = ("LM201", "LM202")
+_NEED_RESOURCES = ("LM201", "LM202", "LM203")
 
 CONTEXT: dict[str, Needles] = {
     "LM401": ((b"pytest",), (b"async def test",)),
