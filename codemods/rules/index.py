@@ -42,6 +42,12 @@ _TASKS = tuple(
     )
 )
 _LOOP_SCOPES = ((b"fixture", b"async def", b"pytest"), (b"mark.asyncio", b"scope"))
+_FRESH_LOOPS = (
+    *_RUNS,
+    (b"new_event_loop(", b".run_until_complete("),
+    (b"async_to_sync(",),
+    (b"uvloop.run(",),
+)
 
 NEEDLES: dict[str, Needles] = {
     "LM000": (),
@@ -52,6 +58,7 @@ NEEDLES: dict[str, Needles] = {
     "LM106": tuple(
         (b"asyncio", needle) for needle in (b"loop.close(", b"loop.stop(", b"loop().close(", b"loop().stop(")
     ),
+    "LM110": _FRESH_LOOPS,
     "LM201": resource_needles(constructor_names()),
     "LM202": resource_needles(constructor_names()),
     "LM203": (*resource_needles(constructor_names()), (Imported(b"sqlalchemy"), b"sessionmaker(")),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from codemods.facts.bonds import Bond
 from codemods.facts.leftovers import leaves_something
 from codemods.facts.module import Module, ScopeNode
 from codemods.facts.nodes import FUNCTIONS
 from codemods.facts.runs import Group, groups
-from codemods.facts.sharing import Bond, Shared, shared
+from codemods.facts.sharing import Shared, shared
 from codemods.model import Finding, Related, Rewrite, Safety, Severity
 from codemods.rules.base import Rule
 from codemods.rules.main_coroutine import common_range, merge
