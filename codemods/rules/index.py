@@ -58,10 +58,12 @@ NEEDLES: dict[str, Needles] = {
     "LM106": tuple(
         (b"asyncio", needle) for needle in (b"loop.close(", b"loop.stop(", b"loop().close(", b"loop().stop(")
     ),
+    "LM109": ((b"set_event_loop_policy(",), (b"EventLoopPolicy", b"asyncio"), (b"uvloop", b"install")),
     "LM110": _FRESH_LOOPS,
     "LM201": resource_needles(constructor_names()),
     "LM202": resource_needles(constructor_names()),
     "LM203": (*resource_needles(constructor_names()), (Imported(b"sqlalchemy"), b"sessionmaker(")),
+    "LM205": ((b"asyncio", b"def __del__("), (b"asyncio", b"atexit"), (b"asyncio", b"weakref", b"finalize(")),
     "LM301": _TASKS,
     "LM302": tuple((*group, b".cancel(") for group in _TASKS),
     "LM304": ((b"gather(", b"async with", b"asyncio"),),
