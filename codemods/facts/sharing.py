@@ -40,8 +40,6 @@ def shared(module: Module, group: Group) -> list[Shared]:
             ]
             repeated = run.loop is not None and not _fresh_each_round(module, name, run)
             if later or repeated:
-                bond, kind = _classify(module, node)
-            if name not in found and (later or repeated):
                 binding = _classify(module, node)
                 for other in later:  # a part of it may say more: `bot` and `bot.session`
                     parts = [part for also, part in carriers[group.runs.index(other)].items() if _is_part(name, also)]
