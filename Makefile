@@ -39,7 +39,7 @@ fmt: $(STAMP)  ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff format
 
 accept: $(STAMP)  ## Write what the rules do now into the fixtures; review it with git diff
-	@$(BIN)/python -m pytest -q -p no:xdist tests/test_fixtures.py --accept $(ARGS)
+	@$(BIN)/python -m pytest -q -p no:xdist tests/test_fixtures.py tests/test_notebook_fixtures.py --accept $(ARGS)
 	@$(BIN)/python scripts/docs.py
 	@git --no-pager diff --stat -- fixtures docs
 

@@ -46,6 +46,8 @@ class Span:
     column: int
     end_line: int
     end_column: int
+    cell: int = 0
+    """The cell of a notebook that the lines count in, from 1; 0 for any other file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import codecs
 import io
 import tokenize
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+
+from codemods.model import Edit
+
+NOTEBOOK = ".ipynb"
+"""How the name of a notebook ends."""
 
 
 class UndecodableError(ValueError):
@@ -19,6 +25,16 @@ class Source:
 
     path: str
     data: bytes
+
+    @property
+    def is_notebook(self) -> bool:
+        """Whether this is a notebook, or the Python of one (see ``codemods.notebooks``)."""
+        return self.path.endswith(NOTEBOOK)
+
+    @property
+    def is_python(self) -> bool:
+        """Whether this is a module, not a config file; the Python of a notebook counts as one."""
+        return self.path.endswith((".py", NOTEBOOK))
 
     @cached_property
     def encoding(self) -> str:
@@ -77,6 +93,18 @@ class Source:
         bom = codecs.BOM_UTF8 if self.data.startswith(codecs.BOM_UTF8) else b""
         encoding = "utf-8" if self.encoding == "utf-8-sig" else self.encoding
         return Source(self.path, bom + text.encode(encoding))
+
+    def with_edits(self, edits: Iterable[Edit]) -> Source:
+        """The same file with edits applied; they must not overlap, and their offsets speak of this text.
+
+        Raises UnicodeEncodeError.
+        """
+        parts: list[str] = []
+        position = 0
+        for edit in sorted(edits, key=lambda e: (e.start, e.end)):
+            parts += [self.text[position : edit.start], edit.text]
+            position = edit.end
+        return self.with_text("".join([*parts, self.text[position:]]))
 
 
 def split_lines(text: str) -> list[str]:

@@ -15,9 +15,12 @@ from pathlib import Path
 from codemods.engine.results import Status, Verb
 from codemods.engine.run import Request, run
 from codemods.engine.settings import Settings
+from codemods.notebooks.cells import split
+from codemods.notebooks.document import Notebook
 from codemods.reports.patch import file_patch
 from codemods.rules.base import AnyRule
 from codemods.rules.registry import SECTIONS, all_rules, page
+from codemods.source import Source
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -103,11 +106,22 @@ def _examples(folder: Path) -> list[Path]:
 
 def _diff(case: Path) -> str:
     """All of ``before.py`` with what changes; ``before.py`` alone where nothing changes."""
-    before = (case / "before.py").read_text(encoding="utf-8").splitlines(keepends=True)
-    after_file = case / "after.py"
-    after = after_file.read_text(encoding="utf-8").splitlines(keepends=True) if after_file.exists() else before
+    before_file = next(case.glob("before.*"))
+    after_file = case / f"after{before_file.suffix}"
+    before = _lines(before_file)
+    after = _lines(after_file) if after_file.exists() else before
     lines = list(unified_diff(before, after, n=max(len(before), 1)))[3:] or [" " + line for line in before]
     return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
+
+
+def _lines(file: Path) -> list[str]:
+    """The lines of a program; of a notebook, those of its Python cells, each under its number."""
+    source = Source(file.name, file.read_bytes())
+    if not source.is_notebook:
+        return source.lines
+    cells = split(Notebook.read(source).module)
+    text = "\n\n".join(f"# cell {cell.number}\n{cell.text}" for cell in cells)
+    return f"{text}\n".splitlines(keepends=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from codemods.engine import integrity
-from codemods.engine.converge import apply_edits
 from codemods.facts.module import Module
 from codemods.model import Operation
 from codemods.rewriting.lower import lower_python
@@ -33,7 +32,7 @@ SMALL = [path for path in REAL if 500 < path.stat().st_size < 8000]
 
 
 def changed(source: Source, operation: Operation) -> Source:
-    return source.with_text(apply_edits(source.text, list(lower_python(source, [operation]))))
+    return source.with_edits(lower_python(source, [operation]))
 
 
 @pytest.mark.parametrize(

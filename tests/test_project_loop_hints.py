@@ -66,7 +66,7 @@ def test_a_rule_starts_wherever_it_finds_something(case: Path) -> None:
     before = case / "before"
     triggers: dict[str, list[str]] = {}
     for path in before.rglob("*.py"):
-        for code in analyser.interest(path.read_bytes()).triggers:
+        for code in analyser.interest(path.name, path.read_bytes()).triggers:
             triggers.setdefault(code, []).append(path.relative_to(before).as_posix())
     started = {entry.code for entry in analyser.starting(Project(before, {}, environ={}), triggers)}
     assert {finding.code for finding in find(before)} <= started

@@ -11,7 +11,7 @@ from codemods.engine.settings import Settings
 from codemods.engine.suppress import MARK, Suppressions
 from codemods.model import Finding, Severity, Span
 from codemods.rules.index import Entry, entries, with_needles
-from codemods.source import Source, UndecodableError
+from codemods.source import NOTEBOOK, Source, UndecodableError
 
 if TYPE_CHECKING:
     from codemods.project.tree import Project
@@ -43,10 +43,11 @@ class Analyser:
         self.settings = settings
         self.rules = with_needles(chosen(entries(), settings), settings.resource)
         self._codes = {rule.code for rule in self.rules}
-        of_files = [rule for rule in self.rules if not rule.sees_project]
+        of_files = [rule for rule in self.rules if not rule.sees_project and not rule.of_notebooks]
         of_project = [rule for rule in self.rules if rule.sees_project]
         context = [rule._replace(needles=rule.context) for rule in of_project]
         self.file_rules, self.project_rules = Prefilter(of_files), Prefilter(of_project)
+        self.notebook_rules = Prefilter([rule for rule in self.rules if rule.of_notebooks])
         self._interests = Prefilter([*of_files, *of_project, *context])
         self._firsts = len(of_files), len(of_files) + len(of_project)
         """Where in ``_interests`` the project rules start, and their context."""
@@ -58,10 +59,12 @@ class Analyser:
         self._problems.clear()
         return problems
 
-    def interest(self, data: bytes) -> Interest:
+    def interest(self, path: str, data: bytes) -> Interest:
         """Who wants to see a file with these bytes: asked once for each file of the tree."""
-        found = self._interests.numbers(data)
         marked = "LM001" in self._codes and MARK in data
+        if path.endswith(NOTEBOOK):
+            return Interest(marked or bool(self.notebook_rules.numbers(data)))
+        found = self._interests.numbers(data)
         if not found:
             return Interest(marked)
         project, context = self._firsts
@@ -92,7 +95,7 @@ class Analyser:
         if "LM001" not in self._codes or self.settings.min_severity.rank > Severity.WARNING.rank:
             return findings, []
         # What project rules find is not known here, so nothing is said about comments for them.
-        active = [rule for rule in self.rules if not rule.sees_project and rule.code != "LM001"]
+        active = [rule for rule in self._rules_for(source).rules if rule.code != "LM001"]
         complete = len(self.rules) == len(entries()) and not self.project_rules(source.data)
         return findings, suppressions.unused(active, all_active=complete)
 
@@ -108,8 +111,11 @@ class Analyser:
             heard += self._heard(here, Suppressions(source, entries())) if source else here
         return heard
 
+    def _rules_for(self, source: Source) -> Prefilter:
+        return self.notebook_rules if source.is_notebook else self.file_rules
+
     def _raw(self, source: Source) -> list[Finding]:
-        active = self.file_rules(source.data)
+        active = self._rules_for(source)(source.data)
         if not active:
             return []
         from codemods.facts.module import Module  # with ast: only for a file that holds a needle

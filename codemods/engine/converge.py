@@ -198,7 +198,7 @@ class _Convergence:
             assert before is not None  # lower() has read it
             edits = [edit for step in steps for edit in step.edits if edit.path == path]
             try:
-                after = changed[path] = before.with_text(apply_edits(before.text, edits))
+                after = changed[path] = before.with_edits(edits)
             except UnicodeEncodeError:
                 return _Attempt(steps, broken=f"the result cannot be written as {before.encoding}")
             if reason := integrity.damage(before, after, _replaced(steps, before)):
@@ -228,16 +228,6 @@ class _Convergence:
 
 
 _LOSES_COMMENT = "a comment would be lost"
-
-
-def apply_edits(text: str, edits: list[Edit]) -> str:
-    """``text`` with edits applied; they must not overlap, and their offsets speak of ``text``."""
-    parts: list[str] = []
-    position = 0
-    for edit in sorted(edits, key=lambda e: (e.start, e.end)):
-        parts += [text[position : edit.start], edit.text]
-        position = edit.end
-    return "".join([*parts, text[position:]])
 
 
 def _replaced(steps: list[_Step], source: Source) -> list[str]:

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from codemods.engine.ignore import Ignore, compile_patterns
 from codemods.engine.settings import Settings
+from codemods.source import NOTEBOOK
 
 
 class File(NamedTuple):
-    """A Python file to look at."""
+    """A Python file or a notebook to look at."""
 
     path: str
     """As the user sees it: relative to the working directory, with ``/``; absolute outside of it."""
@@ -34,7 +35,7 @@ class _Layer(NamedTuple):
 
 
 def discover(paths: Sequence[str], settings: Settings, directory: Path | None = None) -> Iterator[File]:
-    """The Python files at ``paths``, each once, in the order of the arguments and then of the names.
+    """The Python files and notebooks at ``paths``, each once, in the order of the arguments and then of the names.
 
     Symbolic links are not followed: what they point to is found at its own place, or is none of ours.
     Raises MissingPathError, before the first file, for a path that does not exist.
@@ -108,7 +109,7 @@ def _read(path: str) -> Ignore | None:
 
 
 def _walk(top: str, layers: list[_Layer]) -> Iterator[str]:
-    """The Python files below ``top`` that no layer leaves out, by depth, names sorted."""
+    """The Python files and notebooks below ``top`` that no layer leaves out, by depth, names sorted."""
     stack = [(top, layers)]
     while stack:
         directory, layers = stack.pop()
@@ -123,7 +124,7 @@ def _walk(top: str, layers: list[_Layer]) -> Iterator[str]:
                 layers = [*layers, _layer(ignore, directory, directory)]
         below: list[tuple[str, list[_Layer]]] = []
         for entry in found:
-            if entry.name.endswith(".py"):
+            if entry.name.endswith(_SUFFIXES):
                 if entry.is_file(follow_symlinks=False) and not _left_out(entry, layers, directory=False):
                     yield entry.path
             elif entry.is_dir(follow_symlinks=False) and not _left_out(entry, layers, directory=True):
@@ -145,6 +146,7 @@ def _left_out(entry: os.DirEntry[str], layers: list[_Layer], *, directory: bool)
     return False
 
 
+_SUFFIXES = (".py", NOTEBOOK)
 _name = operator.attrgetter("name")
 
 

@@ -59,6 +59,20 @@ class Examiner:
 
     def __call__(self, source: Source) -> Examined:
         """Examine one file by itself."""
+        return self._notebook(source) if source.is_notebook else self._module(source)
+
+    def _notebook(self, source: Source) -> Examined:
+        from codemods.engine.notebooks import examine
+        from codemods.notebooks.document import Notebook
+
+        try:
+            notebook = Notebook.read(source)
+        except CANNOT_PARSE as error:
+            broken = tuple(self.analyser.loud([unparsable(source, error)], source))
+            return Examined(source.path, broken, broken)
+        return examine(notebook, self._module)
+
+    def _module(self, source: Source) -> Examined:
         found, unused = self.analyser.check(source)
         outcome: Outcome | None = None
         crash: tuple[Problem, ...] = ()

@@ -37,9 +37,10 @@ def identify(findings: Iterable[Finding], *, directory: Path, root: Path) -> dic
     return by_id
 
 
-def place(finding: Finding) -> tuple[str, int, int, str]:
+def place(finding: Finding) -> tuple[str, int, int, int, str]:
     """Where a finding stands: the order of every list of findings."""
-    return (finding.path, finding.span.line, finding.span.column, finding.code)
+    span = finding.span
+    return (finding.path, span.cell, span.line, span.column, finding.code)
 
 
 def _from(root: Path, directory: Path, path: str) -> str:

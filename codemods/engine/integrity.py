@@ -19,9 +19,9 @@ def damage(before: Source, after: Source, replaced: Collection[str] = ()) -> str
     the expressions ``replaced`` that the rewrite says it replaces. The encoding, the BOM and the
     newlines are kept by ``Source.with_text``.
     """
-    if not before.path.endswith(".py"):
+    if not before.is_python:
         return ""
-    if _compiles(before.data, before.path) and (reason := _compile_error(after.data, after.path)):
+    if not _compile_error(before) and (reason := _compile_error(after)):
         return f"the result does not compile: {reason}"
     lost = _strings(ast.parse(before.data)) - _strings(ast.parse(after.data))
     if lost - sum((_strings(ast.parse(code)) for code in replaced), Counter()):
@@ -31,19 +31,16 @@ def damage(before: Source, after: Source, replaced: Collection[str] = ()) -> str
 
 def loses_comment(before: Source, after: Source) -> bool:
     """Whether a comment of ``before`` is no longer in ``after``."""
-    return bool(before.path.endswith(".py") and _comments(before) - _comments(after))
+    return bool(before.is_python and _comments(before) - _comments(after))
 
 
-def _compiles(data: bytes, path: str) -> bool:
-    return not _compile_error(data, path)
-
-
-def _compile_error(data: bytes, path: str) -> str:
+def _compile_error(source: Source) -> str:
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if source.is_notebook else 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             # Not only ast.parse: that one takes an ``await`` outside of a coroutine.
-            compile(data, path, "exec", dont_inherit=True)
+            compile(source.data, source.path, "exec", flags, dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             return f"{type(error).__name__}: {error}"
     return ""

@@ -131,7 +131,7 @@ class _Run:
             if silent and not cache.is_wanted(absolute):
                 return
         data = _read(absolute)
-        candidate, triggers, wanted = analyser.interest(data)
+        candidate, triggers, wanted = analyser.interest(file.path, data)
         if (candidate or wanted or triggers) and not file.explicit and _GENERATED in data[:_HEAD]:
             candidate, triggers, wanted = Interest(False)
         if wanted:

@@ -50,7 +50,7 @@ class Suppressions:
             return []  # LM000 says what is wrong with the file
         if not (_OURS.search(text) or _NOQA.search(text)):
             return []
-        if self._source.path.endswith(".py"):
+        if self._source.is_python:
             try:
                 return self._from_tokens(text)
             except (SyntaxError, ValueError, tokenize.TokenError):

@@ -48,7 +48,7 @@ def groups(module: Module) -> Iterator[Group]:
         scope = module.scope(call)
         if not call.args or isinstance(call.args[0], ast.Starred | ast.Constant) or isinstance(scope, ast.Lambda):
             continue
-        if module.in_coroutine(call) or _is_probe(module, call):
+        if module.in_coroutine(call) or is_probe(module, call):
             continue
         run = Run(call, call.args[0], module.statement(call), flow.repeating_loop(module, call))
         by_scope.setdefault(scope, []).append(run)
@@ -132,7 +132,7 @@ def _apart(module: Module, first: ast.AST, second: ast.AST) -> bool:
     return False
 
 
-def _is_probe(module: Module, call: ast.Call) -> bool:
+def is_probe(module: Module, call: ast.Call) -> bool:
     """``try: get_running_loop() ... except RuntimeError: asyncio.run(...)``: run only without a loop."""
     for node in module.ancestors(call):
         if isinstance(node, FUNCTIONS):

@@ -9,6 +9,8 @@ from typing import Any
 from codemods.engine.results import Entry, Report, Status, Verb
 from codemods.engine.settle import edits_in_original
 from codemods.model import Edit, Finding, Rewrite, Severity, Span
+from codemods.notebooks.document import Notebook
+from codemods.reports.text import where
 from codemods.source import Source
 
 
@@ -17,6 +19,7 @@ def render(report: Report) -> str:
 
     The edits of each fix mend that finding alone, in the text that its line and column speak of. They are
     empty for a fix that has been taken back, or that cannot be made on this text yet.
+    In a notebook, the lines of a finding count in its ``cell``; edits speak of the file, so of its JSON.
     """
     entries = report.entries
     if report.verb is Verb.APPLY:
@@ -40,8 +43,10 @@ def github(report: Report) -> str:
     lines: list[str] = []
     for finding in report.remaining:
         span = finding.span
-        place = f"file={_escape(finding.path, property_=True)},line={span.line},endLine={span.end_line}"
-        message = finding.message + (f" (no fix: {finding.refusal})" if finding.refusal else "")
+        first, last = (1, 1) if span.cell else (span.line, span.end_line)  # GitHub knows no cells
+        place = f"file={_escape(finding.path, property_=True)},line={first},endLine={last}"
+        cell = f"{where(span)}: " if span.cell else ""
+        message = cell + finding.message + (f" (no fix: {finding.refusal})" if finding.refusal else "")
         title = f"loopmend {finding.code}"
         lines.append(f"::{levels[finding.severity]} {place},title={title}::{_escape(message)}\n")
     return "".join(lines)
@@ -86,7 +91,12 @@ def _alone(finding: Finding, report: Report) -> tuple[Edit, ...]:
     from codemods.rewriting.lower import lower
 
     assert finding.rewrite is not None
+    source = report.source(finding.path)
     try:
+        if source and source.is_notebook:
+            notebook = Notebook.read(source)
+            module = notebook.module
+            return notebook.edits(module.with_edits(lower(finding.rewrite, finding.path, lambda _: module)))
         return lower(finding.rewrite, finding.path, report.source)
     except MisplacedError:
         return ()
@@ -110,7 +120,8 @@ def _position(source: Source, offset: int) -> tuple[int, int]:
 
 
 def _span(span: Span) -> dict[str, int]:
-    return {"line": span.line, "column": span.column, "end_line": span.end_line, "end_column": span.end_column}
+    place = {"line": span.line, "column": span.column, "end_line": span.end_line, "end_column": span.end_column}
+    return {"cell": span.cell, **place} if span.cell else place
 
 
 def _escape(text: str, *, property_: bool = False) -> str:

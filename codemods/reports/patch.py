@@ -8,7 +8,9 @@ from collections.abc import Callable
 from difflib import unified_diff
 
 from codemods.engine.results import Change, Entry, Report, Status
-from codemods.model import Safety
+from codemods.model import Safety, Span
+from codemods.notebooks.cells import split
+from codemods.notebooks.document import Notebook
 
 Style = Callable[..., str]
 
@@ -39,6 +41,8 @@ def render(report: Report) -> bytes:
         for entry in report.with_status(Status.FIXED):
             if path in _paths(entry):
                 parts.append(_caption(entry).encode("utf-8", "surrogateescape"))
+        if change.before.is_notebook:
+            parts.append(_cells(change).encode("utf-8", "surrogateescape"))
         parts.append(file_patch(name, change))
     return b"".join(parts)
 
@@ -89,8 +93,23 @@ def _caption(entry: Entry) -> str:
     title = rewrite.title if rewrite else finding.message
     safety = rewrite.safety if rewrite else Safety.SAFE
     why = f": {rewrite.why_unsafe}" if rewrite and rewrite.why_unsafe else ""
-    text = f"# {finding.code} [{safety}] {finding.path}:{finding.span.line} {title}{why}"
+    text = f"# {finding.code} [{safety}] {finding.path}:{_line(finding.span)} {title}{why}"
     return " ".join(text.split()) + "\n"
+
+
+def _line(span: Span) -> str:
+    return f"cell {span.cell}:{span.line}" if span.cell else str(span.line)
+
+
+def _cells(change: Change) -> str:
+    """What changes in each cell of a notebook, as comments: the patch itself is one of JSON."""
+    before, after = (split(Notebook.read(source).module) for source in (change.before, change.after))
+    lines: list[str] = []
+    for old, new in zip(before, after, strict=True):
+        diff = unified_diff(old.text.splitlines(), new.text.splitlines(), n=1, lineterm="")
+        changed = [line for line in diff if not line.startswith(("---", "+++", "@@"))]
+        lines += [f"cell {old.number}:", *changed] if changed else []
+    return "".join(f"# {line}\n" for line in lines)
 
 
 def _paths(entry: Entry) -> set[str]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from codemods.engine.results import Report, Status, Verb
-from codemods.model import Finding, Severity
+from codemods.model import Finding, Severity, Span
 
 Style = Callable[..., str]
 """``click.style``, or something that leaves the text as it is."""
@@ -31,9 +31,7 @@ def render(report: Report, style: Style = plain) -> str:
             lines.append(f"    fix rejected: {why[finding]}")
         elif finding.rewrite.why_unsafe:
             lines.append(f"    unsafe: {finding.rewrite.why_unsafe}")
-        lines += [
-            f"    {other.path}:{other.span.line}:{other.span.column}: {other.message}" for other in finding.related
-        ]
+        lines += [f"    {other.path}:{where(other.span)}: {other.message}" for other in finding.related]
         blocks.append("\n".join(lines) + "\n")
     return "".join(blocks)
 
@@ -44,11 +42,16 @@ def concise(report: Report, style: Style = plain) -> str:
 
 
 def line(finding: Finding, style: Style = plain) -> str:
-    """``path:line:column: LM101 [safe fix] message``."""
-    place = f"{style(finding.path, bold=True)}:{finding.span.line}:{finding.span.column}:"
+    """``path:line:column: LM101 [safe fix] message``; in a notebook, ``path:cell 3:line:column:``."""
+    place = f"{style(finding.path, bold=True)}:{where(finding.span)}:"
     fix = f" [{finding.rewrite.safety} fix]" if finding.rewrite else ""
     hint = " hint:" if finding.severity is Severity.INFO else ""
     return f"{place} {style(finding.code, fg=_COLOURS[finding.severity], bold=True)}{fix}{hint} {finding.message}"
+
+
+def where(span: Span) -> str:
+    """``line:column``, in a notebook ``cell 3:line:column``."""
+    return f"{f'cell {span.cell}:' if span.cell else ''}{span.line}:{span.column}"
 
 
 def statistics(report: Report) -> str:
@@ -64,9 +67,8 @@ def reasons(report: Report) -> str:
     lines: list[str] = []
     for entry in report.with_status(Status.OPEN, Status.REJECTED):
         how = "rejected" if entry.status is Status.REJECTED else "not fixed"
-        span = entry.finding.span
-        where = f"{entry.finding.path}:{span.line}:{span.column}: {entry.finding.code}"
-        lines.append(f"{where} {how}: {entry.reason}\n")
+        place = f"{entry.finding.path}:{where(entry.finding.span)}: {entry.finding.code}"
+        lines.append(f"{place} {how}: {entry.reason}\n")
     return "".join(lines)
 
 

@@ -45,8 +45,8 @@ class BlockEditor:
     def apply(self, operation: BlockOperation, locate: Locator) -> None:
         """Carry out one operation. Raises MisplacedError when its statements are not in this block."""
         match operation:
-            case RemoveStatement(at=at, keep_comments=keep_comments):
-                self._remove(self._index(locate.statement(at)), keep_comments=keep_comments)
+            case RemoveStatement(at=at):
+                self._remove(self._index(locate.statement(at)), operation)
             case RemoveFinally(at=at):
                 self._remove_finally(self._index(locate.statement(at)))
             case InsertBefore(at=at, code=code):
@@ -85,12 +85,18 @@ class BlockEditor:
         self.statements[start:end] = new
         self._keys[start:end] = keys
 
-    def _remove(self, index: int, *, keep_comments: bool) -> None:
+    def _remove(self, index: int, operation: RemoveStatement) -> None:
         removed = self.statements[index]
-        kept = _comment_lines(removed) if keep_comments else []
+        kept = _comment_lines(removed) if operation.keep_comments else []
+        if operation.own_comments_go:
+            kept = _comments_further_above(removed)
         if index + 1 < len(self.statements):
             lines = _leading(self.statements[index + 1])
             blanks = [] if lines and lines[0].comment is None else _split_leading(removed)[0]
+            while kept and lines and kept[-1].comment is None and lines[0].comment is None:
+                kept.pop()  # two gaps become one
+            while kept and lines and kept[-1].comment is None and lines[0].comment is None:
+                kept.pop()  # two gaps become one
             kept = [*blanks, *kept]
         self._comment_behind(index, kept)
         if len(self.statements) == 1:
@@ -255,6 +261,13 @@ def _split_leading(statement: Statement) -> tuple[list[cst.EmptyLine], list[cst.
 def _comment_lines(statement: Statement) -> list[cst.EmptyLine]:
     """All comments of a statement that goes away, each on a line of its own."""
     return _split_leading(statement)[1] + _all_comments(_with_leading(statement, []))
+
+
+def _comments_further_above(statement: Statement) -> list[cst.EmptyLine]:
+    """The comments in front of a statement, but for those that no blank line parts from it."""
+    lines = _split_leading(statement)[1]
+    last_gap = max((i for i, line in enumerate(lines) if line.comment is None), default=-1)
+    return lines[: last_gap + 1]
 
 
 def _all_comments(node: cst.CSTNode) -> list[cst.EmptyLine]:

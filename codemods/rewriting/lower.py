@@ -13,7 +13,7 @@ import libcst as cst
 from codemods.model import Edit, Operation, Rewrite, Span
 from codemods.rewriting.hands import Hands
 from codemods.rewriting.locate import Locator, MisplacedError
-from codemods.rewriting.operations import AddKeyword
+from codemods.rewriting.operations import AddKeyword, RemoveStatement
 from codemods.source import Source, split_lines
 
 Read = Callable[[str], Source | None]
@@ -113,6 +113,8 @@ def _pieces(source: Source, operations: list[Operation]) -> list[tuple[int, int,
         touched = [r for r in ranges if r[0] <= high and low <= r[1]]
         if not touched:
             raise MisplacedError(f"no statement at line {low}")
+        if isinstance(operation, RemoveStatement):  # the gaps above and below it become one
+            touched += ranges[ranges.index(touched[-1]) + 1 :][:1]
         first, last = touched[0][0], touched[-1][1]
         if pieces and first <= pieces[-1][1]:
             previous = pieces.pop()

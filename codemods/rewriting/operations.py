@@ -77,6 +77,8 @@ class RemoveStatement(Operation):
     at: Span
     keep_comments: bool = True
     """False where another operation of the same rewrite puts the comments elsewhere."""
+    own_comments_go: bool = False
+    """Whether the comments right above it and those inside of it are about it alone, and go with it."""
 
 
 @dataclass(frozen=True, slots=True)

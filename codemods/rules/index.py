@@ -69,6 +69,7 @@ NEEDLES: dict[str, Needles] = {
     "LM304": ((b"gather(", b"async with", b"asyncio"),),
     "LM401": _LOOP_SCOPES,
     "LM402": _LOOP_SCOPES,
+    "LM501": (*_RUNS, (b".run_until_complete(",), (b"nest_asyncio",)),
 }
 """The rarer a needle, the faster: ``asyncio.create_task(`` leaves 1 % of files, ``create_task`` 6 %."""
 
@@ -79,6 +80,9 @@ CONTEXT: dict[str, Needles] = {
     "LM402": ((b"pytest",), (b"async def test",)),
 }
 """For a rule that sees the whole project: the files that it has to see once it has anything to do."""
+
+NOTEBOOKS = frozenset({"LM501"})
+"""The rules that look at notebooks, and at nothing else. Quotes and line ends are escaped there: no needle has any."""
 
 _MODULE = re.compile(r"(lm\d{3})_(\w+)")
 
@@ -96,6 +100,11 @@ class Entry(NamedTuple):
     def sees_project(self) -> bool:
         """Whether it is a rule about a project and not about one module."""
         return bool(self.context)
+
+    @property
+    def of_notebooks(self) -> bool:
+        """Whether it is a rule about notebooks and not about other modules."""
+        return self.code in NOTEBOOKS
 
     def load(self) -> AnyRule:
         """The rule. Raises RegistryError for one that breaks the conventions."""
