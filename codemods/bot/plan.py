@@ -1,0 +1,270 @@
+"""What to do: out of what was found, and what the forge shows. Pure: nothing here asks or changes anything.
+
+It happens in two steps, because whether there is something new shows in the patch, and the patch is
+made for the findings that nobody has said no to: ``choose`` picks those, ``actions`` decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from codemods.bot.groups import Group, Scope
+from codemods.bot.marker import Marker
+from codemods.bot.policy import Policy
+from codemods.engine.results import Change, Entry, Status
+from codemods.forge.protocol import PullRequest, State
+from codemods.model import Finding
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The findings of a group that a pull request is to mend now."""
+
+    scope: Scope
+    ids: frozenset[str]
+    declined: int = 0
+    """How many people have said no to."""
+    waiting: int = 0
+    """How many have to wait, because the pull request would become too large."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a pull request would be now: the choice, carried out."""
+
+    choice: Choice
+    mended: tuple[Entry, ...]
+    others: tuple[Entry, ...]
+    """Findings of the same rules that it does not mend, with their reasons."""
+    changes: Mapping[str, Change]
+    patch: str
+
+    @property
+    def scope(self) -> Scope:
+        """What it is about."""
+        return self.choice.scope
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The findings that it mends."""
+        return frozenset(entry.id for entry in self.mended)
+
+    @property
+    def digest(self) -> str:
+        """Of the patch without its line numbers: a change elsewhere in the file is nothing new."""
+        text = re.sub(r"^@@ .*$", "@@", self.patch, flags=re.MULTILINE)
+        return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A pull request of the bot, as it was observed."""
+
+    pull: PullRequest
+    marker: Marker | None
+    untouched: bool = True
+    """The newest commit of its branch is one that the bot made."""
+    told: frozenset[str] = frozenset()
+    """The findings that comments of the bot have spoken of."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the forge shows."""
+
+    pulls: Sequence[Seen] = ()
+    branches: Mapping[str, str] = field(default_factory=dict)
+    """Where the branches of the bot stand."""
+    foreign: frozenset[str] = frozenset()
+    """Branches without an open pull request whose newest commit is not the bot's."""
+
+    def open(self) -> list[Seen]:
+        """The pull requests that are open."""
+        return [seen for seen in self.pulls if seen.pull.state is State.OPEN]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the run knows of the repository besides its findings."""
+
+    covers: Callable[[Scope], bool]
+    """Whether this run looks after a scope."""
+    present: frozenset[str]
+    """The ids of all findings."""
+    unread: frozenset[str] = frozenset()
+    """Files that could not be looked at."""
+    complete: bool = True
+    """False where something went wrong that is about no file."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing to do, and why; what is None has no part in it."""
+
+    scope: Scope | None
+    why: str
+    proposal: Proposal | None = None
+    seen: Seen | None = None
+
+
+class Open(Action):
+    """Open a pull request."""
+
+
+class Update(Action):
+    """Push the patch anew, and describe it anew."""
+
+
+class Comment(Action):
+    """Say what is new, and leave the branch to the person who works on it."""
+
+
+class Leave(Action):
+    """Leave the pull request as it is."""
+
+
+class Close(Action):
+    """Close our pull request and delete our branch."""
+
+
+class Skip(Action):
+    """Open nothing."""
+
+
+@dataclass(frozen=True)
+class Tidy(Action):
+    """Delete a branch of ours that has served."""
+
+    branch: str = ""
+    sha: str = ""
+
+
+def declined(pulls: Sequence[Seen]) -> frozenset[str]:
+    """The findings that people have said no to, by closing a pull request that mends them."""
+    ids: set[str] = set()
+    for seen in pulls:
+        if seen.pull.state is State.CLOSED and seen.marker and not seen.marker.withdrawn:
+            ids |= seen.marker.ids
+    return frozenset(ids)
+
+
+def choose(groups: Sequence[Group], observed: Observed, policy: Policy) -> list[Choice]:
+    """For each group the findings that a pull request may mend now.
+
+    Files of a pull request that is open come first, so that one more finding does not exchange its files.
+    """
+    no = declined(observed.pulls)
+    choices: list[Choice] = []
+    for group in groups:
+        left = [entry for entry in group.entries if entry.id not in no]
+        current = _open_for(group.scope, observed)
+        known = current.marker.ids if current and current.marker else frozenset[str]()
+        first = {entry.finding.path for entry in left if entry.id in known}
+        files = sorted({entry.finding.path for entry in left}, key=lambda path: (path not in first, path))
+        kept = set(files[: policy.max_files])
+        ids = frozenset(entry.id for entry in left if entry.finding.path in kept)
+        choices.append(Choice(group.scope, ids, len(group.entries) - len(left), len(left) - len(ids)))
+    return choices
+
+
+def actions(
+    proposals: Sequence[Proposal], choices: Sequence[Choice], observed: Observed, look: Look, *, may_open: int
+) -> list[Action]:
+    """What to do, given what could be done: a proposal stands for a choice that changes something.
+
+    ``may_open``: how many pull requests may be opened now, by all limits.
+    """
+    done: list[Action] = []
+    made = {proposal.scope: proposal for proposal in proposals}
+    spoken_for: set[int] = set()
+    for choice in choices:
+        proposal, current = made.get(choice.scope), _open_for(choice.scope, observed)
+        if current is not None:
+            if proposal is not None:
+                spoken_for.add(current.pull.number)
+                done.append(_go_on(proposal, current))
+        elif proposal is None:
+            done.append(Skip(choice.scope, _why_nothing(choice)))
+        elif choice.scope.branch in observed.foreign:
+            done.append(Skip(choice.scope, f"somebody else has committed to {choice.scope.branch}", proposal))
+        elif may_open <= 0:
+            done.append(Skip(choice.scope, "the limit of open pull requests is reached", proposal))
+        else:
+            may_open -= 1
+            done.append(Open(choice.scope, "found", proposal))
+    done += [_without_proposal(seen, look) for seen in observed.open() if seen.pull.number not in spoken_for]
+    return done + _tidy(observed, {action.scope.branch for action in done if type(action) is Open and action.scope})
+
+
+def _go_on(proposal: Proposal, seen: Seen) -> Action:
+    scope, marker, pull = proposal.scope, seen.marker, seen.pull
+    why = "somebody else has committed to its branch"
+    if marker is None:
+        return Leave(scope, "its description has lost the bot's mark", proposal, seen)
+    if pull.base != scope.base:
+        return Leave(scope, f"somebody has turned it to {pull.base}", proposal, seen)
+    if not seen.untouched:
+        if proposal.ids - marker.ids - seen.told:
+            return Comment(scope, f"{why}, and there is something new", proposal, seen)
+        return Leave(scope, why, proposal, seen)
+    if marker.digest == proposal.digest and marker.head == pull.head_sha and not marker.withdrawn:
+        return Leave(scope, "nothing new", proposal, seen)
+    return Update(scope, "there is something new", proposal, seen)
+
+
+def _without_proposal(seen: Seen, look: Look) -> Action:
+    """What becomes of an open pull request that nothing would be proposed for."""
+    marker = seen.marker
+    if marker is None:
+        return Leave(None, "its description has lost the bot's mark", seen=seen)
+    scope = marker.scope
+    if not look.covers(scope):
+        return Leave(scope, "it is about something that this run does not look after", seen=seen)
+    if not seen.untouched:
+        return Leave(scope, "somebody else has committed to its branch", seen=seen)
+    if not look.complete or look.unread.intersection(marker.files):
+        return Leave(scope, "not everything could be looked at", seen=seen)
+    if look.present & marker.ids:
+        return Leave(scope, "its findings are still there, but no fix can be made for them now", seen=seen)
+    return Close(scope, "nothing is left to mend", seen=seen)
+
+
+def _tidy(observed: Observed, needed: set[str]) -> list[Action]:
+    """Branches of pull requests that are merged, or that the bot itself closed, where they were left."""
+    busy = needed | {seen.pull.branch for seen in observed.open()}
+    done: list[Action] = []
+    for seen in observed.pulls:
+        pull, marker = seen.pull, seen.marker
+        over = pull.state is State.MERGED or (pull.state is State.CLOSED and marker and marker.withdrawn)
+        if over and pull.branch not in busy and observed.branches.get(pull.branch) == pull.head_sha:
+            busy.add(pull.branch)
+            done.append(Tidy(marker.scope if marker else None, "it has served", branch=pull.branch, sha=pull.head_sha))
+    return done
+
+
+def _open_for(scope: Scope, observed: Observed) -> Seen | None:
+    return next((seen for seen in observed.open() if seen.pull.branch == scope.branch), None)
+
+
+def _why_nothing(choice: Choice) -> str:
+    if not choice.ids and choice.declined:
+        return "people have said no to all of it"
+    return "no fix could be carried out"
+
+
+def unmended(entries: Sequence[Entry], codes: frozenset[str], mended: frozenset[str]) -> tuple[Entry, ...]:
+    """The findings of the same rules that a pull request leaves, each with a reason."""
+    return tuple(
+        entry
+        for entry in entries
+        if entry.id not in mended and entry.finding.code in codes and entry.status is not Status.FIXED
+    )
+
+
+def reason(entry: Entry) -> str:
+    """Why a finding is not mended."""
+    finding: Finding = entry.finding
+    return entry.reason or finding.refusal or "not part of this pull request"

@@ -1,0 +1,275 @@
+"""One repository, from the clone to the rows of the summary."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from codemods.bot import body as bodies
+from codemods.bot import marker as markers
+from codemods.bot import plan
+from codemods.bot.deliver import Delivery, Row, Site
+from codemods.bot.groups import Group, Scope, covers, groups
+from codemods.bot.look import Look, Looked, LookError, Wishes
+from codemods.bot.owners import CodeOwners
+from codemods.bot.plan import Action, Choice, Observed, Proposal, Seen
+from codemods.bot.policy import PREFIX, Policy
+from codemods.bot.tree import Tree, lay_out
+from codemods.engine.results import Report, Status
+from codemods.forge.protocol import Forge, ForgeError, PullRequest, Repository, RepositoryId, State
+from codemods.git import Clone, GitError, Remote
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a dry run shows of a pull request."""
+
+    row: Row
+    title: str = ""
+    body: str = ""
+    patch: str = ""
+
+
+class Visit:
+    """Looks at one repository and brings its pull requests up to date."""
+
+    def __init__(
+        self,
+        forge: Forge,
+        id: RepositoryId,
+        policy: Policy,
+        look: Look,
+        *,
+        may_open: Callable[[], int] = lambda: 1_000_000,
+        opened: Callable[[PullRequest], None] = lambda pull: None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """``may_open`` says how many pull requests the limit by the hour leaves; ``opened`` is told of each."""
+        self._forge = forge
+        self._id = id
+        self._policy = policy
+        self._look = look
+        self._may_open = may_open
+        self._opened = opened
+        self._sleep = sleep
+
+    def run(self) -> list[Row]:
+        """Do what is to be done. What goes wrong is a row."""
+        try:
+            with tempfile.TemporaryDirectory(prefix="loopmend-") as folder:
+                return self._deliver(Path(folder))
+        except (ForgeError, GitError, LookError, ValueError) as error:
+            return [Row(str(self._id), "failed", "", str(error) or type(error).__name__)]
+
+    def preview(self) -> list[Preview]:
+        """What ``run`` would do, with the texts. Nothing is touched.
+
+        Raises ForgeError, GitError and LookError.
+        """
+        with tempfile.TemporaryDirectory(prefix="loopmend-") as folder:
+            return list(self._preview(Path(folder)))
+
+    # -- the two endings ----------------------------------------------------------------------
+
+    def _deliver(self, folder: Path) -> list[Row]:
+        scene = self._scene(folder)
+        if isinstance(scene, Row):
+            return [scene]
+        home = self._home(scene)
+        site = self._site(scene, home, folder)
+        observed = self._observe(scene, site.clone, home.id, site.remote)
+        delivery = Delivery(self._forge, site, self._policy, opened=self._opened, sleep=self._sleep)
+        actions = self._plan(scene, observed)
+        return [delivery.carry_out(action, observed.branches) for action in actions] or [_nothing(scene)]
+
+    def _preview(self, folder: Path) -> Iterator[Preview]:
+        scene = self._scene(folder)
+        if isinstance(scene, Row):
+            yield Preview(scene)
+            return
+        repository = scene.repository
+        observed = self._observe(scene, scene.clone, repository.id, scene.remote)
+        actions = self._plan(scene, observed)
+        if not actions:
+            yield Preview(_nothing(scene))
+        for action in actions:
+            yield _preview(action, repository, self._policy)
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def _scene(self, folder: Path) -> _Scene | Row:
+        """Clone the repository and look at it; a row where there is no point in that."""
+        policy = self._policy
+        repository = self._forge.repository(self._id)
+        if repository.archived:
+            return Row(str(self._id), "skipped", "", "it is archived")
+        base = policy.base or repository.default_branch
+        remote = self._remote(repository)
+        clone = Clone.make(folder / "clone.git", remote, base, timeout=policy.seconds)
+        commit = clone.tip()
+        tree = lay_out(clone, commit, folder / "tree")
+        wishes = Wishes(str(tree.directory), policy.select, policy.ignore, policy.unsafe_fixes)
+        looked = self._look(wishes)
+        owners = CodeOwners.among(tree.owners)
+        found = groups(looked.report, policy, base, unsafe=looked.unsafe_fixes, owners=owners)
+        return _Scene(repository, remote, clone, base, commit, tree, looked, found)
+
+    def _remote(self, repository: Repository) -> Remote:
+        login = self._forge.git_login()
+        return Remote(repository.clone_url, login.username, login.password)
+
+    def _home(self, scene: _Scene) -> Repository:
+        """Where our branches go: a fork, made when there is something for it, where we may not push."""
+        if scene.repository.can_push and not self._policy.fork:
+            return scene.repository
+        if not scene.groups and not any(self._pulls(scene.repository, scene.repository.id)):
+            return scene.repository
+        return self._forge.fork(self._id)
+
+    def _site(self, scene: _Scene, home: Repository, folder: Path) -> Site:
+        clone, remote = scene.clone, scene.remote
+        if home.id != scene.repository.id:  # a fork that is behind needs commits that the little clone lacks
+            remote = self._remote(home)
+            clone = Clone.make(
+                folder / "complete.git", scene.remote, scene.base, complete=True, timeout=self._policy.seconds
+            )
+            if not clone.has(scene.commit):
+                raise GitError(f"{scene.base} was rewritten just now; the next run looks again")
+        return Site(scene.repository, home.id, clone, remote, scene.base, scene.commit, scene.tree.executable)
+
+    def _pulls(self, repository: Repository, home: RepositoryId) -> Iterator[PullRequest]:
+        """The bot's pull requests, and no stranger's that looks like one."""
+        login = self._forge.login()
+        for pull in self._forge.pull_requests(repository.id, branch_prefix=PREFIX):
+            ours = pull.head in (repository.id, home) or pull.head.path.rpartition("/")[0] == login
+            if ours or (pull.author and pull.author == login):
+                yield pull
+
+    def _observe(self, scene: _Scene, clone: Clone, home: RepositoryId, remote: Remote) -> Observed:
+        branches = clone.branches(PREFIX, of=remote)
+        known: set[str] = set()
+        pulls: list[Seen] = []
+
+        def ours(sha: str) -> bool:
+            return sha in known or _is_ours(clone, sha, remote)
+
+        for pull in self._pulls(scene.repository, home):
+            mark = markers.read(pull.body)
+            if mark and pull.head == home:
+                known.add(mark.head)
+            pulls.append(Seen(pull, mark))
+        seen = [
+            self._closer(each, each.pull.head == home and ours(each.pull.head_sha))
+            if each.pull.state is State.OPEN
+            else each
+            for each in pulls
+        ]
+        busy = {each.pull.branch for each in seen if each.pull.state is State.OPEN}
+        foreign = frozenset(name for name, sha in branches.items() if name not in busy and not ours(sha))
+        return Observed(seen, branches, foreign)
+
+    def _closer(self, seen: Seen, untouched: bool) -> Seen:
+        """An open pull request; where somebody else works on it, with what was said to them."""
+        if untouched:
+            return seen
+        said = self._forge.comments(self._id, seen.pull.number)
+        told = frozenset(id_ for comment in said for id_ in markers.read_told(comment.body))
+        return Seen(seen.pull, seen.marker, False, told)
+
+    # -- planning -----------------------------------------------------------------------------
+
+    def _plan(self, scene: _Scene, observed: Observed) -> list[Action]:
+        policy, looked = self._policy, scene.looked
+        choices = plan.choose(scene.groups, observed, policy)
+        proposals = [made for choice in choices if choice.ids if (made := self._propose(choice, scene))]
+        report = looked.report
+
+        def covered(scope: Scope) -> bool:
+            return covers(policy, scene.base, looked.selected, unsafe=looked.unsafe_fixes, scope=scope)
+
+        view = plan.Look(
+            covers=covered,
+            present=frozenset(entry.id for entry in report.entries),
+            unread=frozenset(scene.tree.skipped)
+            | {entry.finding.path for entry in report.entries if entry.finding.code == "LM000"}
+            | {problem.path for problem in report.problems},
+            complete=all(problem.path in scene.tree.executable for problem in report.problems),
+        )
+        may_open = min(policy.max_open - len(observed.open()), self._may_open())
+        return plan.actions(proposals, choices, observed, view, may_open=may_open)
+
+    def _propose(self, choice: Choice, scene: _Scene) -> Proposal | None:
+        """Carry a choice out on the files of the base; None where that changes nothing."""
+        policy = self._policy
+        wishes = Wishes(
+            str(scene.tree.directory), policy.select, policy.ignore, policy.unsafe_fixes, fix=frozenset(choice.ids)
+        )
+        report = self._look(wishes).report
+        mended = tuple(entry for entry in report.with_status(Status.FIXED) if entry.id in choice.ids)
+        if not mended or not report.changes:
+            return None
+        codes = frozenset(entry.finding.code for entry in mended)
+        others = plan.unmended(report.entries, codes, frozenset(entry.id for entry in mended))
+        return Proposal(choice, mended, others, report.changes, _patch(report))
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """A repository that was looked at."""
+
+    repository: Repository
+    remote: Remote
+    clone: Clone
+    base: str
+    commit: str
+    tree: Tree
+    looked: Looked
+    groups: list[Group]
+
+
+def _patch(report: Report) -> str:
+    from codemods.reports.patch import file_patch
+
+    patches = (file_patch(path, change) for path, change in sorted(report.changes.items()))
+    return b"".join(patches).decode("utf-8", "replace")
+
+
+def _is_ours(clone: Clone, sha: str, remote: Remote) -> bool:
+    """Whether a commit was made by the bot and by nobody after it: its message names its tree."""
+    try:
+        if not clone.has(sha):
+            clone.fetch(sha, of=remote)
+        return bodies.made_by_us(*clone.tree_and_message(sha))
+    except GitError:
+        return False
+
+
+def _nothing(scene: _Scene) -> Row:
+    report = scene.looked.report
+    why = f"nothing to mend in {report.files} files"
+    return Row(str(scene.repository.id), "clean", "", why)
+
+
+_WOULD: Mapping[type[Action], str] = {
+    plan.Open: "would open",
+    plan.Update: "would update",
+    plan.Comment: "would comment",
+    plan.Leave: "would leave",
+    plan.Close: "would close",
+    plan.Skip: "would skip",
+    plan.Tidy: "would tidy",
+}
+
+
+def _preview(action: Action, repository: Repository, policy: Policy) -> Preview:
+    proposal, seen = action.proposal, action.seen
+    where = action.scope.branch if action.scope else action.branch if isinstance(action, plan.Tidy) else ""
+    row = Row(str(repository.id), _WOULD[type(action)], where, action.why, seen.pull.url if seen else "")
+    if proposal is None or not isinstance(action, plan.Open | plan.Update | plan.Comment):
+        return Preview(row)
+    if isinstance(action, plan.Comment):
+        return Preview(row, body=bodies.comment(proposal))
+    return Preview(row, bodies.title(proposal), bodies.body(proposal, "0" * 40, policy), proposal.patch)
