@@ -33,11 +33,11 @@ def title(proposal: Proposal) -> str:
     return f"Event loop hygiene in {where}: mend {places} in {files}"
 
 
-def message(proposal: Proposal) -> str:
+def message(proposal: Proposal, tree: str) -> str:
     """The commit message. Its last line lets the bot know its own commit again, whatever became of the branch."""
     rows = "".join(f"- {_where(entry)}: {_title(entry)}\n" for entry in proposal.mended[:50])
     why = " ".join(_why(entry.finding.code) for entry in _first_of_each_rule(proposal.mended))
-    return f"{title(proposal)}\n\n{_wrapped(why)}\n\n{rows}\nLoopmend-Tree: {{tree}}\n"
+    return f"{title(proposal)}\n\n{_wrapped(why)}\n\n{rows}\nLoopmend-Tree: {tree}\n"
 
 
 def made_by_us(tree: str, commit_message: str) -> bool:

@@ -15,10 +15,11 @@ from codemods.bot import body as bodies
 from codemods.bot import marker as markers
 from codemods.bot import plan
 from codemods.bot.plan import Action, Proposal, Seen
-from codemods.bot.policy import Policy
+from codemods.bot.policy import PREFIX, Policy
 from codemods.bot.verify import Result, Verified, run_in
 from codemods.forge.protocol import (
     Exists,
+    FileChange,
     Forge,
     ForgeError,
     NewPullRequest,
@@ -44,7 +45,7 @@ class Row:
 
     repository: str
     what: str
-    """``opened``, ``updated``, ``left``, ``closed``, ``skipped``, ``commented``, ``tidied``, ``failed``."""
+    """One word: opened, updated, left, closed, skipped, commented, tidied, waiting, clean, failed."""
     where: str
     """The branch, or nothing."""
     why: str
@@ -79,14 +80,14 @@ class Delivery:
         site: Site,
         policy: Policy,
         *,
-        opened: Callable[[PullRequest], None] = lambda pull: None,
+        permit: Callable[[], bool] = lambda: True,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """``opened`` is told of every pull request that was opened."""
+        """``permit`` is asked before each pull request that is opened."""
         self._forge = forge
         self._site = site
         self._policy = policy
-        self._opened = opened
+        self._permit = permit
         self._sleep = sleep
         self._before: Result | None = None
 
@@ -119,12 +120,14 @@ class Delivery:
     # -- what there is to do ------------------------------------------------------------------
 
     def _open(self, action: Action, proposal: Proposal, expected: str) -> Row:
+        if not self._permit():
+            return self._row(action, "waiting", "the limit of pull requests in an hour is reached")
         head = self._commit(proposal)
         verified = self._verify(head)
         if verified and verified.worse:
             return self._row(action, "skipped", self._worse(verified))
         branch = proposal.scope.branch
-        self._push(head, branch, expected)
+        head = self._publish(proposal, head, branch, expected)
         new = NewPullRequest(
             title=bodies.title(proposal),
             body=bodies.body(proposal, head, self._policy, verified),
@@ -136,9 +139,7 @@ class Delivery:
             reviewers=self._policy.reviewers,
             assignees=self._policy.assignees,
         )
-        pull = self._create(new)
-        self._opened(pull)
-        return self._row(action, "opened", pull=pull)
+        return self._row(action, "opened", pull=self._create(new))
 
     def _update(self, action: Action, proposal: Proposal, seen: Seen) -> Row:
         head = self._commit(proposal)
@@ -146,7 +147,7 @@ class Delivery:
         if verified and verified.worse:
             return self._row(action, "left", self._worse(verified))
         pull = seen.pull
-        self._push(head, pull.branch, pull.head_sha)
+        head = self._publish(proposal, head, pull.branch, pull.head_sha)
         text = bodies.body(proposal, head, self._policy, verified)
         self._describe(pull.number, bodies.title(proposal), text)
         return self._row(action, "updated", pull=replace(pull, head_sha=head))
@@ -211,11 +212,47 @@ class Delivery:
     # -- commits ------------------------------------------------------------------------------
 
     def _commit(self, proposal: Proposal) -> str:
-        site = self._site
-        changes = {
-            path: (change.after.data, site.executable.get(path, False)) for path, change in proposal.changes.items()
-        }
-        return site.clone.commit(site.commit, changes, bodies.message(proposal), self._policy.author)
+        """The commit of a proposal, in the clone."""
+        tree = self._site.clone.tree(self._site.commit, self._files(proposal))
+        message = bodies.message(proposal, tree)
+        return self._site.clone.commit(self._site.commit, tree, message, self._policy.author)
+
+    def _files(self, proposal: Proposal) -> dict[str, tuple[bytes, bool]]:
+        known = self._site.executable
+        return {path: (change.after.data, known.get(path, False)) for path, change in proposal.changes.items()}
+
+    def _publish(self, proposal: Proposal, head: str, branch: str, expected: str) -> str:
+        """Put the branch at the commit, or at one like it that the forge has signed; the commit that it was."""
+        if self._policy.api_commits:
+            head = self._signed(proposal, head) or head
+        self._push(head, branch, expected)
+        return head
+
+    def _signed(self, proposal: Proposal, head: str) -> str | None:
+        """The same commit, made by the forge; None where it does not make it.
+
+        It is made on a branch of its own: a pull request whose branch is set back to its base, even for
+        a moment, is closed by the forge.
+        """
+        site, branch = self._site, f"{PREFIX}staging-{proposal.scope.key}"
+        tree, message = site.clone.tree_and_message(head)
+        changes = [FileChange(path, data, executable) for path, (data, executable) in self._files(proposal).items()]
+        self._push(site.commit, branch, self._stands(branch))
+        try:
+            made = self._forge.commit(
+                site.home, branch=branch, parent=site.commit, message=message, changes=changes
+            )  # fmt: skip
+        except Uncertain:
+            made = self._stands(branch)
+        except ForgeError:
+            made = None
+        try:
+            if made in (None, "", site.commit):
+                return None
+            site.clone.fetch(made, of=site.remote, parent_is_here=True)
+            return made if site.clone.tree_and_message(made)[0] == tree else None
+        finally:
+            self._delete(branch, made or site.commit)
 
     def _push(self, head: str, branch: str, expected: str) -> None:
         """Push; where it is not known whether that took effect, look, and push again if it did not."""

@@ -56,5 +56,7 @@ class Policy:
     pages: str = ""
     """Where the pages of the rules are on the web, as ``https://host/docs/rules``; empty: they are quoted."""
     author: Person = BOT
+    api_commits: bool = False
+    """Let the forge make the commits, so that they are verified, where it can."""
     seconds: float = 300
     """How long git, and the look at one repository, may take."""

@@ -14,12 +14,13 @@ from codemods.bot import plan
 from codemods.bot.deliver import Delivery, Row, Site
 from codemods.bot.groups import Group, Scope, covers, groups
 from codemods.bot.look import Look, Looked, LookError, Wishes
+from codemods.bot.overview import trusted
 from codemods.bot.owners import CodeOwners
 from codemods.bot.plan import Action, Choice, Observed, Proposal, Seen
 from codemods.bot.policy import PREFIX, Policy
 from codemods.bot.tree import Tree, lay_out
 from codemods.engine.results import Report, Status
-from codemods.forge.protocol import Forge, ForgeError, PullRequest, Repository, RepositoryId, State
+from codemods.forge.protocol import Forge, ForgeError, Repository, RepositoryId, State
 from codemods.git import Clone, GitError, Remote
 
 
@@ -43,17 +44,15 @@ class Visit:
         policy: Policy,
         look: Look,
         *,
-        may_open: Callable[[], int] = lambda: 1_000_000,
-        opened: Callable[[PullRequest], None] = lambda pull: None,
+        permit: Callable[[], bool] = lambda: True,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """``may_open`` says how many pull requests the limit by the hour leaves; ``opened`` is told of each."""
+        """``permit`` is asked before each pull request that is opened: the limit by the hour."""
         self._forge = forge
         self._id = id
         self._policy = policy
         self._look = look
-        self._may_open = may_open
-        self._opened = opened
+        self._permit = permit
         self._sleep = sleep
 
     def run(self) -> list[Row]:
@@ -81,7 +80,7 @@ class Visit:
         home = self._home(scene)
         site = self._site(scene, home, folder)
         observed = self._observe(scene, site.clone, home.id, site.remote)
-        delivery = Delivery(self._forge, site, self._policy, opened=self._opened, sleep=self._sleep)
+        delivery = Delivery(self._forge, site, self._policy, permit=self._permit, sleep=self._sleep)
         actions = self._plan(scene, observed)
         return [delivery.carry_out(action, observed.branches) for action in actions] or [_nothing(scene)]
 
@@ -125,9 +124,9 @@ class Visit:
         """Where our branches go: a fork, made when there is something for it, where we may not push."""
         if scene.repository.can_push and not self._policy.fork:
             return scene.repository
-        if not scene.groups and not any(self._pulls(scene.repository, scene.repository.id)):
+        if not scene.groups and not any(trusted(self._forge, scene.repository.id, scene.repository.id)):
             return scene.repository
-        return self._forge.fork(self._id)
+        return self._forge.fork(scene.repository.id)
 
     def _site(self, scene: _Scene, home: Repository, folder: Path) -> Site:
         clone, remote = scene.clone, scene.remote
@@ -140,14 +139,6 @@ class Visit:
                 raise GitError(f"{scene.base} was rewritten just now; the next run looks again")
         return Site(scene.repository, home.id, clone, remote, scene.base, scene.commit, scene.tree.executable)
 
-    def _pulls(self, repository: Repository, home: RepositoryId) -> Iterator[PullRequest]:
-        """The bot's pull requests, and no stranger's that looks like one."""
-        login = self._forge.login()
-        for pull in self._forge.pull_requests(repository.id, branch_prefix=PREFIX):
-            ours = pull.head in (repository.id, home) or pull.head.path.rpartition("/")[0] == login
-            if ours or (pull.author and pull.author == login):
-                yield pull
-
     def _observe(self, scene: _Scene, clone: Clone, home: RepositoryId, remote: Remote) -> Observed:
         branches = clone.branches(PREFIX, of=remote)
         known: set[str] = set()
@@ -156,13 +147,13 @@ class Visit:
         def ours(sha: str) -> bool:
             return sha in known or _is_ours(clone, sha, remote)
 
-        for pull in self._pulls(scene.repository, home):
+        for pull in trusted(self._forge, scene.repository.id, home):
             mark = markers.read(pull.body)
             if mark and pull.head == home:
                 known.add(mark.head)
             pulls.append(Seen(pull, mark))
         seen = [
-            self._closer(each, each.pull.head == home and ours(each.pull.head_sha))
+            self._closer(scene.repository.id, each, each.pull.head == home and ours(each.pull.head_sha))
             if each.pull.state is State.OPEN
             else each
             for each in pulls
@@ -171,11 +162,11 @@ class Visit:
         foreign = frozenset(name for name, sha in branches.items() if name not in busy and not ours(sha))
         return Observed(seen, branches, foreign)
 
-    def _closer(self, seen: Seen, untouched: bool) -> Seen:
+    def _closer(self, id: RepositoryId, seen: Seen, untouched: bool) -> Seen:
         """An open pull request; where somebody else works on it, with what was said to them."""
         if untouched:
             return seen
-        said = self._forge.comments(self._id, seen.pull.number)
+        said = self._forge.comments(id, seen.pull.number)
         told = frozenset(id_ for comment in said for id_ in markers.read_told(comment.body))
         return Seen(seen.pull, seen.marker, False, told)
 
@@ -198,7 +189,7 @@ class Visit:
             | {problem.path for problem in report.problems},
             complete=all(problem.path in scene.tree.executable for problem in report.problems),
         )
-        may_open = min(policy.max_open - len(observed.open()), self._may_open())
+        may_open = policy.max_open - len(observed.open())
         return plan.actions(proposals, choices, observed, view, may_open=may_open)
 
     def _propose(self, choice: Choice, scene: _Scene) -> Proposal | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -68,6 +69,7 @@ class MemoryForge:
 
     def __init__(self, server: GitServer, look: Look) -> None:
         self.server = server
+        self.token = server.token
         self.look = look
         """Not a part of a forge: what the tests hand on to a visit."""
         self.host = server.url.removeprefix("http://")
@@ -76,6 +78,9 @@ class MemoryForge:
         self.calls: list[str] = []
         self.before: Callable[[str], None] = lambda method: None
         """Called at the start of every call: for what somebody else does in the meantime."""
+        self.stale = 0
+        """So many lists of pull requests show what was there before the last one was opened."""
+        self._made: dict[tuple[tuple[str, str], ...], str] = {}
         self._lock = threading.RLock()
 
     # -- for the tests ------------------------------------------------------------------------
@@ -83,13 +88,20 @@ class MemoryForge:
     def add(self, path: str, files: dict[str, str], **options: object) -> RepositoryId:
         """A repository with one commit."""
         bare = self.bare(path)
+        self.known[path] = _Repository(**options)  # type: ignore[arg-type]
+        twin = self._made.setdefault(tuple(files.items()), path)
+        if twin != path and not self.known[twin].pulls:
+            shutil.copytree(self.bare(twin), bare)
+            return RepositoryId(self.host, path)
         bare.mkdir(parents=True)
         git(bare, "init", "--quiet", "--bare", "--template=", "--initial-branch=main")
         git(bare, "config", "uploadpack.allowFilter", "true")
         git(bare, "config", "uploadpack.allowAnySHA1InWant", "true")
-        self.known[path] = _Repository(**options)  # type: ignore[arg-type]
         if files:
             self.commit_files(path, "main", files)
+        return RepositoryId(self.host, path)
+
+    def repository_id(self, path: str) -> RepositoryId:
         return RepositoryId(self.host, path)
 
     def bare(self, path: str) -> Path:
@@ -149,7 +161,7 @@ class MemoryForge:
         return BOT
 
     def git_login(self) -> GitLogin:
-        return GitLogin("x-access-token", self.server.token)
+        return GitLogin("x-access-token", self.token)
 
     def repository(self, id: RepositoryId) -> Repository:
         with self._call("repository"):
@@ -170,6 +182,9 @@ class MemoryForge:
     def pull_requests(self, id: RepositoryId, *, branch_prefix: str) -> Iterator[PullRequest]:
         with self._call("pull_requests"):
             found = [pull for pull in self.pulls(id.path) if pull.branch.startswith(branch_prefix)]
+            if found and self.stale:
+                self.stale -= 1
+                found.pop()
             return iter(sorted(found, key=lambda pull: -pull.number))
 
     def open_pull_request(self, id: RepositoryId, new: NewPullRequest) -> PullRequest:

@@ -1,11 +1,7 @@
-"""The git command line, for repositories of strangers: nothing of theirs is run, no secret leaks.
+"""A repository of somebody else, without a checkout.
 
-A repository is a bare clone. Nothing is checked out here, so no attribute, filter, hook or symbolic
-link of the repository ever counts: files are read as blobs, and commits are made out of blobs.
-
-The password of the account travels in the environment of git and its children. There it reaches
-neither the argument list, nor the URL, nor ``.git/config``, nor git's own traces, and the credential
-helper that reads it answers for one origin only (``http.extraHeader`` would follow a redirect).
+It is a bare clone. Nothing is checked out, so no attribute, filter, hook or symbolic link of the
+repository ever counts: files are read as blobs, and commits are made out of blobs.
 """
 
 from __future__ import annotations
@@ -13,88 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-_LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
-_KEPT = (
-    "PATH",
-    "TMPDIR",
-    "TEMP",
-    "TMP",
-    "SYSTEMROOT",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "GIT_SSL_CAINFO",
-    "http_proxy",
-    "https_proxy",
-    "HTTPS_PROXY",
-    "no_proxy",
-    "NO_PROXY",
-)
-"""The variables that git gets from us: where programs, certificates and the proxy are. No HOME: it has a .netrc."""
-
-_CONFIG = {
-    "core.hooksPath": os.devnull,
-    "core.attributesFile": os.devnull,
-    "core.excludesFile": os.devnull,
-    "core.fsmonitor": "false",
-    "core.protectHFS": "true",
-    "core.protectNTFS": "true",
-    "credential.helper": "",
-    "http.followRedirects": "false",
-    "http.lowSpeedLimit": "1000",
-    "http.lowSpeedTime": "60",
-    "gc.auto": "0",
-    "maintenance.auto": "false",
-    "submodule.recurse": "false",
-    "fetch.recurseSubmodules": "false",
-    "commit.gpgSign": "false",
-    "push.gpgSign": "false",
-    "advice.detachedHead": "false",
-    "filter.lfs.smudge": "",
-    "filter.lfs.process": "",
-    "filter.lfs.required": "false",
-}
-_HELPER = (
-    '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n"'
-    ' "$LOOPMEND_GIT_USERNAME" "$LOOPMEND_GIT_PASSWORD"; }; f'
-)
-
-
-class GitError(Exception):
-    """Git failed. The message is git's own, without any secret."""
-
-
-class MovedError(GitError):
-    """The branch is not where the push expected it."""
-
-
-@dataclass(frozen=True)
-class Remote:
-    """Where to clone from and push to. Raises ValueError for a URL that would send a password in the clear."""
-
-    url: str
-    username: str = ""
-    password: str = field(default="", repr=False)
-
-    def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOCAL_HOSTS):
-            raise ValueError(f"only https:// URLs are cloned, not {parts.scheme}://")
-        if parts.username or parts.password:
-            raise ValueError("a URL with a password in it is shown everywhere; give the token by itself")
-
-    @property
-    def origin(self) -> str:
-        """Scheme, host and port: what the password is for."""
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc}"
+from codemods.git.process import GitError, MovedError, Remote, environment_for, run_git
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +57,13 @@ class Clone:
         little = () if complete else ("--depth=1", "--filter=blob:none")
         options = ("--bare", "--quiet", "--template=", "--single-branch", "--no-tags", f"--branch={branch}", *little)
         clone._run("clone", *options, "--", remote.url, str(directory), cwd=directory.parent)
+        return clone
+
+    @classmethod
+    def empty(cls, directory: Path, remote: Remote, *, timeout: float = 300) -> Clone:
+        """A repository with nothing in it: enough to look at branches and to delete them. Raises GitError."""
+        clone = cls(directory, remote, "", timeout=timeout)
+        clone._run("init", "--bare", "--quiet", "--template=", "--", str(directory), cwd=directory.parent)
         return clone
 
     # -- reading ------------------------------------------------------------------------------
@@ -190,13 +118,15 @@ class Clone:
             return False
         return True
 
-    def fetch(self, commit: str, *, of: Remote | None = None) -> None:
-        """Get one commit, without its history. Raises GitError."""
+    def fetch(self, commit: str, *, of: Remote | None = None, parent_is_here: bool = False) -> None:
+        """Get one commit of a remote. Raises GitError.
+
+        Without ``parent_is_here`` it comes without a history, and cannot be pushed.
+        """
         remote = of or self._remote
-        self._run(
-            *("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--", remote.url, commit),
-            remote=remote,
-        )
+        depth = () if parent_is_here else ("--depth=1",)
+        options = ("--quiet", "--no-tags", "--no-write-fetch-head", *depth)
+        self._run("fetch", *options, "--", remote.url, commit, remote=remote)
 
     def tree_and_message(self, commit: str) -> tuple[str, str]:
         """What a commit that is here says: the id of its tree, and its message."""
@@ -205,11 +135,8 @@ class Clone:
 
     # -- writing ------------------------------------------------------------------------------
 
-    def commit(self, parent: str, changes: Mapping[str, tuple[bytes, bool]], message: str, author: Person) -> str:
-        """A commit on ``parent`` with files changed (contents, executable). It is in the clone only.
-
-        ``{tree}`` in the message becomes the id of the tree.
-        """
+    def tree(self, commit: str, changes: Mapping[str, tuple[bytes, bool]]) -> str:
+        """The tree of a commit with files changed (contents, executable); its id. Raises GitError."""
         rows: list[bytes] = []
         for path, (data, executable) in changes.items():
             if not is_plain(path):
@@ -218,16 +145,18 @@ class Clone:
             rows.append(f"{'100755' if executable else '100644'} {oid}\t".encode() + os.fsencode(path) + b"\0")
         with tempfile.TemporaryDirectory(dir=self.directory) as folder:
             index = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
-            self._run("read-tree", parent, extra=index)
+            self._run("read-tree", commit, extra=index)
             self._run("update-index", "-z", "--index-info", stdin=b"".join(rows), extra=index)
-            tree = self._line("write-tree", "--missing-ok", extra=index)
+            return self._line("write-tree", "--missing-ok", extra=index)
+
+    def commit(self, parent: str, tree: str, message: str, author: Person) -> str:
+        """A commit of a tree on ``parent``, in the clone only."""
         who = {
             f"GIT_{role}_{key}": value
             for role in ("AUTHOR", "COMMITTER")
             for key, value in (("NAME", author.name), ("EMAIL", author.email))
         }
-        text = message.replace("{tree}", tree).encode()
-        return self._line("commit-tree", tree, "-p", parent, "-F", "-", stdin=text, extra=who)
+        return self._line("commit-tree", tree, "-p", parent, "-F", "-", stdin=message.encode(), extra=who)
 
     def push(self, commit: str, branch: str, *, expected: str, to: Remote | None = None) -> None:
         """Put ``branch`` of the remote (or of ``to``) at ``commit``, if it stands at ``expected``.
@@ -288,79 +217,3 @@ def is_plain(path: str) -> bool:
     if os.sep == "\\" and ("\\" in path or ":" in path):
         return False
     return not any(part in forbidden or part.lower() == ".git" for part in parts) and "\0" not in path
-
-
-def environment_for(remote: Remote) -> dict[str, str]:
-    """The whole environment of a git process that talks to ``remote``."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    config = dict(_CONFIG)
-    secret: dict[str, str] = {}
-    if remote.password:
-        config[f"credential.{remote.origin}.helper"] = _HELPER
-        secret = {"LOOPMEND_GIT_USERNAME": remote.username, "LOOPMEND_GIT_PASSWORD": remote.password}
-    numbered: dict[str, str] = {"GIT_CONFIG_COUNT": str(len(config))}
-    for number, (key, value) in enumerate(config.items()):
-        numbered[f"GIT_CONFIG_KEY_{number}"] = key
-        numbered[f"GIT_CONFIG_VALUE_{number}"] = value
-    return {
-        **kept,
-        **numbered,
-        **secret,
-        "LC_ALL": "C",
-        "HOME": os.devnull,
-        "GIT_ALLOW_PROTOCOL": urlsplit(remote.url).scheme,
-        "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_LFS_SKIP_SMUDGE": "1",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_TERMINAL_PROMPT": "0",
-    }
-
-
-def run_git(
-    arguments: Iterable[str],
-    *,
-    cwd: Path,
-    env: Mapping[str, str],
-    stdin: bytes = b"",
-    stdout: int = subprocess.PIPE,
-    timeout: float = 300,
-) -> bytes:
-    """Run git in a process group of its own, which is killed when the time is over.
-
-    Raises GitError.
-    """
-    command = ["git", *arguments]
-    verb = next((word for word in command[1:] if word.islower() and not word.startswith("-") and "." not in word), "")
-    with tempfile.TemporaryFile() as given:
-        given.write(stdin)
-        given.seek(0)
-        process = subprocess.Popen(
-            command, cwd=cwd, env=env, stdin=given, stdout=stdout, stderr=subprocess.PIPE, start_new_session=True
-        )
-        try:
-            out, err = process.communicate(timeout=timeout)
-        except BaseException as error:
-            kill_group(process)
-            process.communicate()
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise GitError(f"git {verb} took longer than {timeout:g} s") from None
-            raise
-    if process.returncode:
-        said = (err.decode("utf-8", "replace") + (out or b"").decode("utf-8", "replace")).strip()
-        if password := env.get("LOOPMEND_GIT_PASSWORD"):
-            said = said.replace(password, "***")
-        raise GitError(f"git {verb}: {said[-1000:] or f'exit code {process.returncode}'}")
-    return out or b""
-
-
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process that was started in a session of its own, with all that it has started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    process.wait()

@@ -1,0 +1,70 @@
+"""All pull requests of the bot in one repository: how they are, and taking them back."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from codemods.bot import marker as markers
+from codemods.bot.deliver import Delivery, Row, Site
+from codemods.bot.plan import Action, Close, Leave, Seen
+from codemods.bot.policy import PREFIX, Policy
+from codemods.forge.protocol import Forge, PullRequest, Repository, RepositoryId, State
+from codemods.git import Clone, Remote
+
+
+def trusted(forge: Forge, repository: RepositoryId, home: RepositoryId) -> Iterator[PullRequest]:
+    """The bot's pull requests, newest first, and no stranger's that looks like one.
+
+    Its branch is in the repository itself or in a fork of the bot's, or the bot has opened it.
+    """
+    login = forge.login()
+    for pull in forge.pull_requests(repository, branch_prefix=PREFIX):
+        ours = pull.head in (repository, home) or pull.head.path.rpartition("/")[0] == login
+        if ours or (pull.author and pull.author == login):
+            yield pull
+
+
+def status(forge: Forge, id: RepositoryId) -> list[Row]:
+    """One row for each pull request of ours: its state, and for an open one its checks. Raises ForgeError."""
+    repository = forge.repository(id)
+    return [
+        Row(
+            str(repository.id),
+            pull.state.value,
+            pull.branch,
+            f"checks: {forge.checks(repository.id, pull.head_sha)}" if pull.state is State.OPEN else pull.title,
+            pull.url,
+            pull.number,
+            pull.head_sha,
+        )
+        for pull in trusted(forge, repository.id, repository.id)
+    ]
+
+
+def close_all(forge: Forge, id: RepositoryId, policy: Policy) -> list[Row]:
+    """Close every open pull request of ours and delete its branch, unless somebody else works on it.
+
+    Raises ForgeError and GitError.
+    """
+    repository = forge.repository(id)
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="loopmend-") as folder:
+        for number, pull in enumerate(trusted(forge, repository.id, repository.id)):
+            if pull.state is State.OPEN:
+                rows.append(_close(forge, repository, pull, policy, Path(folder) / str(number)))
+    return rows
+
+
+def _close(forge: Forge, repository: Repository, pull: PullRequest, policy: Policy, folder: Path) -> Row:
+    home = repository if pull.head == repository.id else forge.repository(pull.head)
+    login = forge.git_login()
+    remote = Remote(home.clone_url, login.username, login.password)
+    site = Site(repository, home.id, Clone.empty(folder, remote, timeout=policy.seconds), remote, pull.base, "", {})
+    seen = Seen(pull, markers.read(pull.body))
+    scope = seen.marker.scope if seen.marker else None
+    action: Action = Close(scope, "whoever runs the bot takes it back", seen=seen)
+    if seen.marker is None or seen.marker.head != pull.head_sha:
+        action = Leave(scope, "somebody else has committed to its branch", seen=seen)
+    return Delivery(forge, site, policy).carry_out(action, {})
