@@ -75,7 +75,7 @@ def test_a_rule_that_breaks_the_conventions_is_named(
 
 def test_the_readme_names_every_verb_and_every_file_it_speaks_of() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for verb in ("check", "diff", "apply", "explain", "rules"):
+    for verb in ("check", "diff", "apply", "explain", "rules", "pr"):
         assert f"loopmend {verb}" in readme
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", readme):
         assert (ROOT / target).exists(), target

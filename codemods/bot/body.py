@@ -20,6 +20,8 @@ LIMIT = 60_000
 """GitHub takes 65,536 characters, the others more."""
 _MANY_IDS = 8
 _MANY_LEFT = 25
+_MUCH = 2000
+"""Characters of paths in a command that somebody may want to copy."""
 
 
 def title(proposal: Proposal) -> str:
@@ -47,7 +49,7 @@ def made_by_us(tree: str, commit_message: str) -> bool:
 
 def body(proposal: Proposal, head: str, policy: Policy, verified: Verified | None = None) -> str:
     """The description, no longer than a forge takes."""
-    files = tuple(sorted({entry.finding.path for entry in proposal.mended}))
+    files = frozenset(markers.file_id(entry.finding.path) for entry in proposal.mended)
     mark = Marker(proposal.scope, proposal.ids, files, head, proposal.digest).render()
     rules = _first_of_each_rule(proposal.mended)
     before = [mark, *(_reasoning(entry, policy) for entry in rules)]
@@ -149,7 +151,9 @@ def _apply_command(proposal: Proposal) -> str:
         chosen = [f"--fix={id_}" for id_ in ids]
     else:
         codes = ",".join(sorted({entry.finding.code for entry in proposal.mended}))
-        chosen = [f"--select={codes}", "--", *sorted(proposal.changes)]
+        chosen = [f"--select={codes}"]
+        if sum(map(len, proposal.changes)) < _MUCH:
+            chosen += ["--", *sorted(proposal.changes)]
     return shlex.join(["loopmend", "apply", *unsafe, *chosen])
 
 

@@ -39,7 +39,7 @@ def fence(text: str, language: str = "") -> str:
 
 def plain(text: str) -> str:
     """For titles and commit messages: letters, digits and what paths are made of, nothing that refers."""
-    return _PLAIN.sub("?", _one_line(text))
+    return re.sub(r"(?i)GH-(?=\d)", "GH?", _PLAIN.sub("?", _one_line(text)))
 
 
 def _inert(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from codemods.bot.groups import Scope
@@ -21,8 +22,8 @@ class Marker:
     scope: Scope
     ids: frozenset[str]
     """The findings that it mends."""
-    files: tuple[str, ...]
-    """The files that they are in."""
+    files: frozenset[str]
+    """The files that they are in, as ``file_id`` names them."""
     head: str
     """The commit that the bot has pushed."""
     digest: str
@@ -41,7 +42,7 @@ class Marker:
             "base": scope.base,
             "select": list(scope.select),
             "ids": sorted(self.ids),
-            "files": list(self.files),
+            "files": sorted(self.files),
             "head": self.head,
             "digest": self.digest,
             "withdrawn": self.withdrawn,
@@ -50,6 +51,11 @@ class Marker:
         for character in "<>@#-&`":
             text = text.replace(character, f"\\u{ord(character):04x}")  # they can stand in strings only
         return f"<!-- loopmend:pull-request {text} -->"
+
+
+def file_id(path: str) -> str:
+    """A short name of a file: a path may be of any length, and hold anything."""
+    return sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def read(body: str) -> Marker | None:
@@ -62,7 +68,7 @@ def read(body: str) -> Marker | None:
         scope = Scope(
             GroupBy(data["by"]), str(data["name"]), bool(data["unsafe"]), str(data["base"]), tuple(data["select"])
         )
-        ids, files = frozenset(map(str, data["ids"])), tuple(map(str, data["files"]))
+        ids, files = frozenset(map(str, data["ids"])), frozenset(map(str, data["files"]))
         marker = Marker(scope, ids, files, str(data["head"]), str(data["digest"]), bool(data["withdrawn"]))
     except (ValueError, KeyError, TypeError):
         return None

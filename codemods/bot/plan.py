@@ -7,16 +7,22 @@ made for the findings that nobody has said no to: ``choose`` picks those, ``acti
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import accumulate
 
 from codemods.bot.groups import Group, Scope
-from codemods.bot.marker import Marker
+from codemods.bot.marker import Marker, file_id
 from codemods.bot.policy import Policy
 from codemods.engine.results import Change, Entry, Status
 from codemods.forge.protocol import PullRequest, State
 from codemods.model import Finding
+
+_MOST = 500
+"""Findings in one pull request: nobody reads more."""
 
 
 @dataclass(frozen=True)
@@ -164,10 +170,17 @@ def choose(groups: Sequence[Group], observed: Observed, policy: Policy) -> list[
         known = current.marker.ids if current and current.marker else frozenset[str]()
         first = {entry.finding.path for entry in left if entry.id in known}
         files = sorted({entry.finding.path for entry in left}, key=lambda path: (path not in first, path))
-        kept = set(files[: policy.max_files])
+        kept = set(_few(files[: policy.max_files], left))
         ids = frozenset(entry.id for entry in left if entry.finding.path in kept)
         choices.append(Choice(group.scope, ids, len(group.entries) - len(left), len(left) - len(ids)))
     return choices
+
+
+def _few(files: Sequence[str], entries: Sequence[Entry]) -> Sequence[str]:
+    """As many of the files, one at least, as a description has room for their findings."""
+    counts = Counter(entry.finding.path for entry in entries)
+    total = list(accumulate(counts[path] for path in files))
+    return files[: max(1, bisect_right(total, _MOST))]
 
 
 def actions(
@@ -225,7 +238,7 @@ def _without_proposal(seen: Seen, look: Look) -> Action:
         return Leave(scope, "it is about something that this run does not look after", seen=seen)
     if not seen.untouched:
         return Leave(scope, "somebody else has committed to its branch", seen=seen)
-    if not look.complete or look.unread.intersection(marker.files):
+    if not look.complete or marker.files.intersection(map(file_id, look.unread)):
         return Leave(scope, "not everything could be looked at", seen=seen)
     if look.present & marker.ids:
         return Leave(scope, "its findings are still there, but no fix can be made for them now", seen=seen)

@@ -16,6 +16,7 @@ _VERBS = {
     "check": "Report findings, change nothing.",
     "diff": "Show what apply would change, as one patch for git apply.",
     "apply": "Rewrite the files in place.",
+    "pr": "Open pull requests and keep them up, in one repository or in many.",
     "explain": "Print the page of a rule.",
     "rules": "List the rules.",
 }
