@@ -26,7 +26,10 @@ def prose(text: str) -> str:
 
 def code(text: str) -> str:
     """Text as it stands in the source, on one line, anywhere in Markdown."""
-    return f"<code>{_entities(_one_line(text))}</code>"
+    line = _one_line(text)
+    if line and not re.search(r"[`|<>]", line):
+        return f"`{line}`"
+    return f"<code>{_entities(line)}</code>"
 
 
 def fence(text: str, language: str = "") -> str:

@@ -19,7 +19,7 @@ from codemods.bot.marker import Marker, file_id
 from codemods.bot.policy import Policy
 from codemods.engine.results import Change, Entry, Status
 from codemods.forge.protocol import PullRequest, State
-from codemods.model import Finding
+from codemods.model import Finding, Safety
 
 _MOST = 500
 """Findings in one pull request: nobody reads more."""
@@ -268,13 +268,24 @@ def _why_nothing(choice: Choice) -> str:
     return "no fix could be carried out"
 
 
-def unmended(entries: Sequence[Entry], codes: frozenset[str], mended: frozenset[str]) -> tuple[Entry, ...]:
-    """The findings of the same rules that a pull request leaves, each with a reason."""
+def unmended(entries: Sequence[Entry], mended: Sequence[Entry], *, unsafe: bool) -> tuple[Entry, ...]:
+    """The findings of the same rules that no pull request mends, each with a reason.
+
+    Those that belong into another pull request are not among them; ``unsafe``: unsafe fixes get theirs.
+    """
+    codes = {entry.finding.code for entry in mended}
     return tuple(
         entry
         for entry in entries
-        if entry.id not in mended and entry.finding.code in codes and entry.status is not Status.FIXED
+        if entry.finding.code in codes
+        and entry.status is not Status.FIXED
+        and (entry.status is Status.REJECTED or entry.finding.rewrite is None or _held_back(entry) > unsafe)
     )
+
+
+def _held_back(entry: Entry) -> bool:
+    """Whether it has a fix that is unsafe."""
+    return entry.finding.rewrite is not None and entry.finding.rewrite.safety is Safety.UNSAFE
 
 
 def reason(entry: Entry) -> str:

@@ -202,8 +202,7 @@ class Visit:
         mended = tuple(entry for entry in report.with_status(Status.FIXED) if entry.id in choice.ids)
         if not mended or not report.changes:
             return None
-        codes = frozenset(entry.finding.code for entry in mended)
-        others = plan.unmended(report.entries, codes, frozenset(entry.id for entry in mended))
+        others = plan.unmended(report.entries, mended, unsafe=scene.looked.unsafe_fixes)
         return Proposal(choice, mended, others, report.changes, _patch(report))
 
 

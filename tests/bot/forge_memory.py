@@ -291,7 +291,7 @@ class _Call:
 
 def table(body: str) -> list[str]:
     """The rows of the table in a description."""
-    return re.findall(r"^\| <code>.*$", body, re.MULTILINE)
+    return re.findall(r"^\| [`<].*$", body, re.MULTILINE)
 
 
 __all__ = ["BOT", "Denied", "Fault", "MemoryForge", "Unavailable", "git", "table"]

@@ -232,5 +232,9 @@ def test_the_reasons_of_what_is_left() -> None:
         "c", Finding("LM201", "m", Severity.ERROR, "d.py", Span(1, 1, 1, 2), "", "d", refusal="it is handed on")
     )
     rejected = Entry("d", fixed.finding, Status.REJECTED, reason="a comment would be lost")
-    left = plan.unmended([fixed, other, refused, rejected], frozenset({"LM201"}), frozenset("a"))
-    assert [plan.reason(each) for each in left] == ["it is handed on", "a comment would be lost"]
+    unsafe = Entry("e", entry("e", safety=Safety.UNSAFE).finding, reason="the fix is unsafe")
+    waiting = Entry("f", entry("f").finding, reason="not asked for")
+    found = [fixed, other, refused, rejected, unsafe, waiting]
+    left = plan.unmended(found, [fixed], unsafe=False)
+    assert [plan.reason(each) for each in left] == ["it is handed on", "a comment would be lost", "the fix is unsafe"]
+    assert [each.id for each in plan.unmended(found, [fixed], unsafe=True)] == ["c", "d"]
