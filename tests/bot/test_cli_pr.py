@@ -124,7 +124,7 @@ def test_what_fails_is_exit_code_2(bot: Bot, forge: MemoryForge) -> None:
     [
         (("--repo", "a/b", "--org", "c"), "--repo, --repos and --org exclude each other"),
         (("--repo", "a/b", "--group-by", "diretory"), "did you mean 'directory'?"),
-        (("--repo", "a/b", "--forge", "githab"), "did you mean 'github'?"),
+        (("--repo", "a/b", "--forge", "githubb"), "did you mean 'github'?"),
         (("--repo", "nonsense"), "owner/name or a URL is expected"),
         (("--repo", "http://example.org/a/b"), "https only"),
         (("--repos", "missing.toml"), "missing.toml"),
