@@ -94,3 +94,11 @@ def test_what_counts_as_unused(loopmend: Loopmend, project: Path, text: str, rep
 def test_a_comment_for_a_rule_that_does_not_run_is_not_called_unused(loopmend: Loopmend, project: Path) -> None:
     (project / "a.py").write_text("print()  # loopmend: ignore[LM901]\nprint()  # loopmend: ignore\n")
     assert loopmend("check", "--ignore", "LM901").out == ""
+
+
+def test_a_comment_that_hides_nothing_is_not_fixed_by_a_fix_beside_it(loopmend: Loopmend, project: Path) -> None:
+    text = "import asyncio\n\n\nasync def f():\n    x = 1  # loopmend: ignore[LM102]\n    asyncio.run(f())\n"
+    (project / "a.py").write_text(text)
+    result = loopmend("diff")
+    assert "LM001" not in result.out
+    assert "a.py:5:12: LM001 not fixed" in result.err

@@ -31,7 +31,7 @@ def entries(examined: Examined, *, fixing: bool, only: frozenset[str]) -> list[E
         finding = _take(waiting, rejected.finding) or rejected.finding
         settled.append(Entry("", finding, Status.REJECTED, reason=rejected.reason))
     rewrites = {_key(finding): finding.rewrite for finding in outcome.open}
-    still_open = Counter(map(_key, outcome.open))
+    still_open = Counter(map(_key, examined.remaining))
     for finding in sorted(waiting, key=lambda finding: finding.rewrite is not None):
         rewrite = rewrites.get(_key(finding))
         if finding.rewrite and rewrite:  # it may have been found unsafe on the way
