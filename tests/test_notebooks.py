@@ -171,6 +171,7 @@ def test_broken_json_is_listed_and_left(loopmend: Loopmend, project: Path, text:
         {"cells": [RUN, None, {"source": RUN}]},
         {"worksheets": [{"cells": [{"cell_type": "code", "input": [RUN]}]}]},
         notebook({"cell_type": "code", "source": ["import asyncio\n", 5, RUN]}),
+        notebook({"cell_type": "code", "metadata": {"tags": ["raises-exception"]}, "source": f"import asyncio\n{RUN}"}),
         notebook({"cell_type": "markdown", "source": f"import asyncio\n{RUN}"}),
         notebook(f"import asyncio\n{RUN}", language_info={"name": "julia"}),
         notebook(f"import asyncio\n{RUN}", kernelspec={"language": "R"}),
@@ -188,6 +189,30 @@ def test_what_holds_no_python_is_silent(loopmend: Loopmend, project: Path, conte
     data = write(project / "a.ipynb", content)
     result = loopmend("apply", "--unsafe-fixes")
     assert (result.code, result.out, (project / "a.ipynb").read_bytes()) == (0, "", data)
+
+
+HOSTILE = {
+    "100000 brackets": "[" * 100_000 + '"asyncio.run("' + "]" * 100_000,
+    "a cell of 1000 brackets": json.dumps(notebook(f"import asyncio\n{RUN}\nx = {'[' * 1000}{']' * 1000}")),
+    "a sum of 3000 in a cell": json.dumps(notebook(f"import asyncio\n{RUN}\nx = {'1 + ' * 3000}1")),
+    "a source that is there twice": '{"cells": [{"cell_type": "code", "source": "x", "source": "asyncio.run(f())"}]}',
+    "numbers that are none": '{"cells": [], "x": [NaN, -Infinity, 1e999, "asyncio.run("]}',
+    "a nul": '{"cells": [{"cell_type": "code", "source": "asyncio.run(\\u0000)"}]}',
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_notebook_breaks_nothing(loopmend: Loopmend, project: Path, name: str) -> None:
+    (project / "a.ipynb").write_text(HOSTILE[name])
+    result = loopmend("apply", "--unsafe-fixes")
+    assert result.code in (0, 1), result.err
+    if "LM000" in result.out or result.code == 0:
+        assert (project / "a.ipynb").read_text() == HOSTILE[name]
+
+
+def test_bytes_that_are_no_utf8_are_listed(loopmend: Loopmend, project: Path) -> None:
+    (project / "a.ipynb").write_bytes(json.dumps(SIMPLE).encode().replace(b"# start", b"# st\xe4rt"))
+    assert "a.ipynb:1:1: LM000 " in loopmend("check").out
 
 
 def test_a_cell_cannot_declare_an_encoding(loopmend: Loopmend, project: Path) -> None:

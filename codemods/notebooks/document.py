@@ -74,6 +74,8 @@ def _code_cells(content: Any) -> Iterator[tuple[int, Literal | list[Literal]]]:
         source = _at(cell, "source")
         if _at(cell, "cell_type") != "code" or not _may_be_python(_at(cell, "metadata", "vscode", "languageId")):
             continue
+        if "raises-exception" in (_at(cell, "metadata", "tags") or ()):
+            continue  # it is meant to fail
         if isinstance(source, Literal) or (isinstance(source, list) and all(isinstance(s, Literal) for s in source)):
             yield number, source
 

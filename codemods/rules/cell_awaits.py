@@ -18,6 +18,8 @@ from codemods.rules.needless_loop import is_close
 
 _AUTOAWAIT = re.compile(rf"{MARK}:%?autoawait[ \t]+(?!(?:true|1|y|yes|on|asyncio)\b)\w", re.IGNORECASE)
 
+_EXPORTED = re.compile(r"^#[ \t]*\|?[ \t]*exports?\b", re.MULTILINE)
+
 
 class Refusal(Exception):
     """Why a run cannot become an ``await``, and what to do by hand."""
@@ -29,8 +31,11 @@ def await_it(module: Module, run: ast.Call) -> Rewrite:
     Raises Refusal.
     """
     _check_place(module, run)
+    if isinstance(coroutine := awaited(run), ast.Name) and module.definition(coroutine.id, run):
+        raise Refusal(f"`{coroutine.id}` is not called here, so there is nothing to await: write `{coroutine.id}()`")
     operations: list[Operation] = [AwaitArgument(at=module.span(run))]
     doubts = [doubt for keyword in run.keywords if (doubt := _lost_with(module, run, keyword))]
+    doubts += [] if module.function(run) else _threats_to_kernel(module)
     if isinstance(run.func, ast.Attribute) and run.func.attr == "run_until_complete" and not module.function(run):
         loop = run.func.value
         if is_kernel_loop(module, loop):
@@ -54,9 +59,13 @@ def _check_place(module: Module, run: ast.Call) -> None:
         return
     if isinstance(module.scope(run), ast.ClassDef):
         raise Refusal("a class body cannot await: do it above the class, and give it the result")
-    magic = cell_at(split(module.source), run.lineno).magic
-    if magic:
-        raise Refusal(f"a cell under `%%{magic}` cannot await: take the magic away, then await the coroutine")
+    cell = cell_at(split(module.source), run.lineno)
+    if cell.magic:
+        raise Refusal(f"a cell under `%%{cell.magic}` cannot await: take the magic away, then await the coroutine")
+    if _EXPORTED.search(cell.text):
+        raise Refusal(
+            "nbdev exports this cell to a module, which cannot await at its top level: run it in another cell"
+        )
     if _AUTOAWAIT.search(module.text):
         raise Refusal("`%autoawait` is switched off in this notebook, so its cells cannot await: take that out")
 
@@ -70,6 +79,16 @@ def _lost_with(module: Module, run: ast.Call, keyword: ast.keyword) -> str:
     if isinstance(keyword.value, ast.Constant) and not keyword.value.value:
         return ""
     return f"`{module.segment(module.span(keyword))}` goes"
+
+
+def _threats_to_kernel(module: Module) -> list[str]:
+    """What this notebook does to the loop that runs a coroutine, or to all of its tasks: the kernel's, then."""
+    threats = []
+    if module.calls("asyncio.all_tasks"):
+        threats.append("`asyncio.all_tasks()` gives the tasks of the kernel as well")
+    if any(use.method == "stop" for held in held_loops(module) for use in held.uses):
+        threats.append("the loop that is stopped here may be that of the kernel")
+    return threats
 
 
 def _leftovers(module: Module, loop: ast.expr) -> list[Operation]:

@@ -23,7 +23,7 @@ class RunInNotebook(Rule):
         function that goes to a thread (or to Gradio, which calls it in one), and one whose code asks first
         whether a loop is running, or expects the `RuntimeError`. A plain function that no cell calls by
         its name is a hint. Cells under `%%bash`, `%%writefile` and the like, and those that are not
-        Python, are not looked at.
+        Python or tagged `raises-exception`, are not looked at.
 
     Why it breaks
         The kernel runs every cell on one loop, so `asyncio.run` raises `RuntimeError: asyncio.run() cannot be
@@ -40,13 +40,13 @@ class RunInNotebook(Rule):
     When it refuses
         In a plain function, a lambda, a class body and a generator expression, which cannot await; under
         `%%time`, `%%timeit`, `%%capture` and `%%prun`, which cannot either; after `%autoawait off`; with
-        a `loop_factory`. `nest_asyncio` stays where a run does, where nothing tells what it is for, and
-        beside libraries that are known to run a loop inside of plain calls.
+        a `loop_factory`; in a cell that nbdev exports. `nest_asyncio` stays where a run does, where nothing
+        tells what it is for, and beside libraries that are known to run a loop inside of plain calls.
 
     Safety
         Safe: the call raises, or does what `await` does. Unsafe where a run names a loop that may not be the
-        kernel's, or asks for `debug=True`; and for the removal of `nest_asyncio`, because a library may still
-        run a loop inside of a plain call.
+        kernel's or asks for `debug=True`, and where the notebook stops a loop or asks for all tasks. Unsafe for
+        the removal of `nest_asyncio`, because a library may still run a loop inside of a plain call.
     """
 
     code = "LM501"
