@@ -53,6 +53,7 @@ class Resource:
     refuse: str = ""
     since: str = ""
     closes_once: bool = False
+    in_loop: bool = False
     severity: str = "warning"
     note: str = ""
 

@@ -44,9 +44,9 @@ _TASKS = tuple(
 _LOOP_SCOPES = ((b"fixture", b"async def", b"pytest"), (b"mark.asyncio", b"scope"))
 _FRESH_LOOPS = (
     *_RUNS,
-    (b"new_event_loop(", b".run_until_complete("),
-    (b"async_to_sync(",),
-    (b"uvloop.run(",),
+    (b"asyncio", b"new_event_loop(", b".run_until_complete("),
+    (Imported(b"asgiref"), b"async_to_sync("),
+    (Imported(b"uvloop"), b"run("),
 )
 
 NEEDLES: dict[str, Needles] = {
@@ -58,12 +58,20 @@ NEEDLES: dict[str, Needles] = {
     "LM106": tuple(
         (b"asyncio", needle) for needle in (b"loop.close(", b"loop.stop(", b"loop().close(", b"loop().stop(")
     ),
-    "LM109": ((b"set_event_loop_policy(",), (b"EventLoopPolicy", b"asyncio"), (b"uvloop", b"install")),
+    "LM109": (
+        *((b"asyncio", needle) for needle in (b"set_event_loop_policy(", b"EventLoopPolicy")),
+        *((Imported(package), b"install") for package in (b"uvloop", b"winloop")),
+    ),
     "LM110": _FRESH_LOOPS,
     "LM201": resource_needles(constructor_names()),
     "LM202": resource_needles(constructor_names()),
     "LM203": (*resource_needles(constructor_names()), (Imported(b"sqlalchemy"), b"sessionmaker(")),
-    "LM205": ((b"asyncio", b"def __del__("), (b"asyncio", b"atexit"), (b"asyncio", b"weakref", b"finalize(")),
+    "LM204": resource_needles(constructor_names()),
+    "LM205": (
+        (b"asyncio", b"def __del__("),
+        (Imported(b"atexit"), b"register", b"asyncio"),
+        (Imported(b"weakref"), b"finalize", b"asyncio"),
+    ),
     "LM301": _TASKS,
     "LM302": tuple((*group, b".cancel(") for group in _TASKS),
     "LM304": ((b"gather(", b"async with", b"asyncio"),),
@@ -73,7 +81,7 @@ NEEDLES: dict[str, Needles] = {
 }
 """The rarer a needle, the faster: ``asyncio.create_task(`` leaves 1 % of files, ``create_task`` 6 %."""
 
-_NEED_RESOURCES = ("LM201", "LM202", "LM203")
+_NEED_RESOURCES = ("LM201", "LM202", "LM203", "LM204")
 
 CONTEXT: dict[str, Needles] = {
     "LM401": ((b"pytest",), (b"async def test",)),

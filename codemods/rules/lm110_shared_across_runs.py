@@ -66,6 +66,9 @@ class SharedAcrossRuns(Rule):
                 assert use.binding.made is not None
                 by_object.setdefault(use.binding.made, []).append(use)
         for made, uses in sorted(by_object.items(), key=lambda item: start(item[0])):
+            resource = module.catalog.by_name.get(uses[0].binding.kind)
+            if resource is not None and resource.in_loop and module.function(made) is None:
+                continue  # making it there raises: LM204
             crossing = _crossing(module, uses)
             if crossing is None:
                 continue
