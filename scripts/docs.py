@@ -105,9 +105,17 @@ def _examples(folder: Path) -> list[Path]:
 
 
 def _diff(case: Path) -> str:
-    """All of ``before.py`` with what changes; ``before.py`` alone where nothing changes."""
-    before_file = next(case.glob("before.*"))
-    after_file = case / f"after{before_file.suffix}"
+    """All of the file with what changes, or without any change; of a small project, all of each file that changes."""
+    if not (case / "before").is_dir():
+        before = next(case.glob("before.*"))
+        return _file_diff(before, case / f"after{before.suffix}")
+    names = sorted(path.relative_to(case / "after") for path in (case / "after").rglob("*") if path.is_file())
+    diffs = {name.as_posix(): _file_diff(case / "before" / name, case / "after" / name) for name in names}
+    changed = {name: diff for name, diff in diffs.items() if any(line[0] in "+-" for line in diff.splitlines())}
+    return "\n".join(f"--- {name}\n+++ {name}\n{diff}" for name, diff in changed.items())
+
+
+def _file_diff(before_file: Path, after_file: Path) -> str:
     before = _lines(before_file)
     after = _lines(after_file) if after_file.exists() else before
     lines = list(unified_diff(before, after, n=max(len(before), 1)))[3:] or [" " + line for line in before]

@@ -148,3 +148,10 @@ def test_the_winning_configuration(tmp_path: Path, files: dict[str, str], winner
 def test_a_configuration_that_pytest_refuses_is_never_written_to(tmp_path: Path, text: str) -> None:
     config = find_config(project(tmp_path, {"pyproject.toml": text}), tmp_path)
     assert not config.may_write
+
+
+def test_a_project_elsewhere_is_looked_at_from_its_own_top(tmp_path: Path) -> None:
+    project(tmp_path, {"shop/pyproject.toml": PYPROJECT, "shop/tests/unit/conftest.py": "", "other/x": ""})
+    elsewhere = Project(tmp_path / "other", {}, environ={})
+    assert str(find_version(elsewhere, tmp_path / "shop/tests/unit")).startswith(">=1.0")
+    assert find_config(elsewhere, tmp_path / "shop/tests/unit").rootdir == tmp_path / "shop"

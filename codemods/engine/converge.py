@@ -17,8 +17,7 @@ from codemods.engine.results import Fix, Outcome, Rejected
 from codemods.model import Edit, Finding, Safety
 from codemods.project.tree import Project
 from codemods.rewriting.locate import MisplacedError
-from codemods.rewriting.lower import keyword_values, lower
-from codemods.rewriting.operations import AddKeyword
+from codemods.rewriting.lower import given_up, lower
 from codemods.source import Source
 
 MAX_PASSES = 10
@@ -231,14 +230,14 @@ _LOSES_COMMENT = "a comment would be lost"
 
 
 def _replaced(steps: list[_Step], source: Source) -> list[str]:
-    """The values of the keyword arguments that the steps set anew in one file, as code."""
+    """What the steps say that they take away from one file, as code."""
     return [
         code
         for step in steps
         if step.finding.rewrite is not None
         for operation in step.finding.rewrite.operations
-        if isinstance(operation, AddKeyword) and (operation.path or step.finding.path) == source.path
-        for code in keyword_values(source, operation)
+        if (operation.path or step.finding.path) == source.path
+        for code in given_up(source, operation)
     ]
 
 

@@ -63,7 +63,7 @@ def binding_of(module: Module, node: ast.expr, depth: int = 3) -> Binding:
     if isinstance(node, ast.Await):
         node = node.value
     if isinstance(node, ast.Call) and (kind := _constructor(module, node)):
-        if _is_loop_free(module, node, kind):
+        if is_loop_free(module, node, kind):
             return Binding(Bond.FREE, kind, node)
         raises = kind not in _LATENT and (kind not in WAITED_ON or _somebody_waits(module))
         sure = kind != _ENGINE or any("://" in text for text in _url_texts(module, node))
@@ -162,7 +162,8 @@ def _somebody_waits(module: Module) -> bool:
     return waits or any(module.qualname(call.func) is None for call in module.calls_ending("wait_for"))
 
 
-def _is_loop_free(module: Module, call: ast.Call, kind: str) -> bool:
+def is_loop_free(module: Module, call: ast.Call, kind: str) -> bool:
+    """Whether what a call of the constructor ``kind`` makes works on any loop: by its library, driver, or pool."""
     if kind.partition(".")[0] in _LOOP_FREE:
         return True
     if any(k.arg in _POOLS and ast.unparse(k.value).rpartition(".")[2] == _NO_POOL for k in call.keywords):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 
+from codemods.facts.module import Module
 from codemods.facts.nodes import FUNCTIONS
 from codemods.project.module_index import ModuleIndex
 from codemods.project.pytest_asyncio_version import (
@@ -113,6 +114,16 @@ class Suite:
         test = "" if self.version.older_than(TEST_LOOP_SCOPE) else self.config.option(TEST_OPTION)
         return Loops(fixture, test)
 
+    @property
+    def modules(self) -> list[Module]:
+        """Its files, tests or not."""
+        return [syntax.module for syntax in self._files]
+
+    @property
+    def fixtures(self) -> list[Fixture]:
+        """Every fixture that its files define, in their order."""
+        return [fixture for syntax in self._files for fixture in syntax.fixtures]
+
     @cached_property
     def tests(self) -> list[Test]:
         """Every test that pytest collects, methods once for each class that has them."""
@@ -198,6 +209,11 @@ class Suite:
                     chains.setdefault(name, []).append(fixture)
         return self._chains[key]
 
+    def module_named(self, name: str, importer: Module) -> Module | None:
+        """The module of the project that ``importer`` means by a dotted name."""
+        syntax = self._index.resolve(name, importer.path) if name else None
+        return syntax.module if syntax else None
+
     def _visible(self, test: Test) -> Iterator[dict[str, Fixture]]:
         syntax = self._index.syntax(test.module.path)
         if test.owner is not None:
@@ -264,7 +280,8 @@ def is_unittest(lineage: list[ast.ClassDef]) -> bool:
     return False
 
 
-def find_suites(project: Project) -> list[Suite]:
+@lru_cache(maxsize=1)  # several rules ask one after the other
+def find_suites(project: Project) -> tuple[Suite, ...]:
     """The modules of the project, by the configuration that pytest finds for their folders."""
     index = ModuleIndex(project)
     configs: dict[Path, PytestConfig] = {}
@@ -279,4 +296,4 @@ def find_suites(project: Project) -> list[Suite]:
     for (rootdir, name), syntaxes in files.items():
         config = next(c for c in configs.values() if (c.rootdir, c.path) == (rootdir, name))
         suites.append(Suite(config, find_version(project, rootdir), syntaxes, index))
-    return suites
+    return tuple(suites)

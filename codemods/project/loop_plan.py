@@ -98,13 +98,13 @@ def _by_configuration(suite: Suite, broken: list[Group]) -> Iterator[Plan]:
     scope = "module" if scope == "class" else scope
     wanted = {FIXTURE_OPTION: scope, TEST_OPTION: scope}
     plan = Plan(scope, {name: value for name, value in wanted.items() if suite.config.option(name) != value})
-    plan = _aligned(plan, loops, broken)
+    plan = aligned(plan, loops, broken)
     yield plan
     hurt = [g for g in suite.groups if g not in broken and is_broken(g, plan.loops(loops))]
     kept = {f: loops.of_fixture(f) for g in hurt for f in g.fixtures if f.loop_scope is None}
     yield replace(plan, fixtures={**plan.fixtures, **kept})
     losers = frozenset(t for g in hurt for t in g.tests if t.mark is not None and t.mark.loop_scope)
-    yield replace(_aligned(plan, loops, hurt), forced=losers)
+    yield replace(aligned(plan, loops, hurt), forced=losers)
 
 
 def _by_marks(suite: Suite, group: Group) -> Iterator[Plan]:
@@ -122,10 +122,10 @@ def _by_marks(suite: Suite, group: Group) -> Iterator[Plan]:
         and suite.config.may_write
         and suite.config.option(FIXTURE_OPTION) != scope
     ):
-        by_option = _aligned(Plan(scope, {FIXTURE_OPTION: scope}, forced=losers), loops, groups)
-        if by_option.fixtures == {} and _aligned(Plan(scope), loops, groups).fixtures:
+        by_option = aligned(Plan(scope, {FIXTURE_OPTION: scope}, forced=losers), loops, groups)
+        if by_option.fixtures == {} and aligned(Plan(scope), loops, groups).fixtures:
             yield by_option
-    yield _aligned(Plan(scope, forced=losers), loops, groups)
+    yield aligned(Plan(scope, forced=losers), loops, groups)
 
 
 def _sharing_marks(suite: Suite, group: Group) -> list[Group]:
@@ -141,7 +141,7 @@ def _mark_key(test: Test) -> Mark | str:
     return test.mark or test.module.path
 
 
-def _aligned(plan: Plan, loops: Loops, groups: list[Group]) -> Plan:
+def aligned(plan: Plan, loops: Loops, groups: list[Group]) -> Plan:
     """The plan, with whatever of the groups still says another scope moved to the plan's."""
     after = plan.loops(loops)
     moved = [t for g in groups for t in g.tests if after.of_test(t) != plan.scope]

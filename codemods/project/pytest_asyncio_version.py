@@ -15,8 +15,12 @@ from codemods.project.requirements import Bounds
 from codemods.project.tree import Project
 from codemods.source import UndecodableError
 
+PYTEST_ASYNCIO_FIXTURE = "0.17.0"
+"""The first pytest-asyncio with ``pytest_asyncio.fixture``."""
+MARK_SCOPE = "0.23.0"
+"""The first one with ``scope=`` on the mark; before, only an ``event_loop`` override helps."""
 LOOP_SCOPE = "0.24.0"
-"""The first pytest-asyncio with ``loop_scope=`` and ``asyncio_default_fixture_loop_scope``."""
+"""The first one with ``loop_scope=`` and ``asyncio_default_fixture_loop_scope``."""
 TEST_LOOP_SCOPE = "0.26.0"
 """The first one with ``asyncio_default_test_loop_scope``."""
 NO_EVENT_LOOP = "1.0.0"

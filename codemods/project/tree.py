@@ -52,11 +52,16 @@ class Project:
     def levels(self, directory: Path) -> Iterator[Path]:
         """``directory`` and the folders above it, up to the top of the repository.
 
-        The top is the first folder with a ``.git``; outside of a repository it is the
-        working directory, or ``directory`` itself where that lies elsewhere.
+        The top is the first folder with a ``.git``. Outside of a repository it is the outermost
+        folder that looks like a Python project, or the working directory where that is above it.
         """
         above = [directory, *directory.parents]
         top = next((level for level in above if (level / ".git").exists()), None)
         if top is None:
-            top = self.directory if self.directory in above else directory
+            projects = [level for level in above if any((level / name).is_file() for name in _PROJECT_FILES)]
+            tops = [*projects[-1:], *([self.directory] if self.directory in above else []), directory]
+            top = max(tops, key=above.index)
         yield from above[: above.index(top) + 1]
+
+
+_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "pytest.ini")

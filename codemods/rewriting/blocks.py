@@ -13,13 +13,15 @@ from codemods.rewriting.operations import (
     ExtractCoroutine,
     InsertAfter,
     InsertBefore,
+    RemoveDefinition,
     RemoveFinally,
     RemoveStatement,
+    ReplaceStatement,
     WrapInTry,
     WrapInWith,
 )
 
-_Placing = RemoveStatement | RemoveFinally | InsertBefore | InsertAfter
+_Placing = RemoveStatement | RemoveDefinition | RemoveFinally | ReplaceStatement | InsertBefore | InsertAfter
 BlockOperation = _Placing | WrapInWith | EnterAsyncWith | WrapInTry | ExtractCoroutine
 _Body = TypeVar("_Body", cst.Module, cst.IndentedBlock)
 _TEMPLATE = cst.PartialParserConfig(default_newline="\n", default_indent="    ")
@@ -49,6 +51,12 @@ class BlockEditor:
                 self._remove(self._index(locate.statement(at)), operation)
             case RemoveFinally(at=at):
                 self._remove_finally(self._index(locate.statement(at)))
+            case RemoveDefinition(at=at):
+                self._remove(self._index(locate.statement(at)), RemoveStatement(at, own_comments_go=True))
+            case ReplaceStatement(at=at, code=code):
+                index = self._index(locate.statement(at))
+                new = _with_leading(statements(code)[0], _leading(self.statements[index]))
+                self._put(index, index + 1, [new])
             case InsertBefore(at=at, code=code):
                 for statement in statements(code):
                     self.insert_before(locate.statement(at), statement)
@@ -95,11 +103,9 @@ class BlockEditor:
             blanks = [] if lines and lines[0].comment is None else _split_leading(removed)[0]
             while kept and lines and kept[-1].comment is None and lines[0].comment is None:
                 kept.pop()  # two gaps become one
-            while kept and lines and kept[-1].comment is None and lines[0].comment is None:
-                kept.pop()  # two gaps become one
             kept = [*blanks, *kept]
         self._comment_behind(index, kept)
-        if len(self.statements) == 1:
+        if len(self.statements) == 1 and not self._top:
             self._put(index, index + 1, statements("pass"))
         else:
             self._put(index, index + 1, [])

@@ -12,10 +12,12 @@ from codemods.rewriting.operations import (
     AwaitArgument,
     ChangeFromImport,
     RemoveKeyword,
+    RemoveParameter,
+    RenameKeyword,
     ReplaceExpression,
 )
 
-ExpressionOperation = ReplaceExpression | AwaitArgument | AddKeyword | RemoveKeyword
+ExpressionOperation = ReplaceExpression | AwaitArgument | AddKeyword | RemoveKeyword | RenameKeyword
 
 
 def change_expression(operation: ExpressionOperation, node: cst.BaseExpression) -> cst.BaseExpression:
@@ -33,6 +35,8 @@ def change_expression(operation: ExpressionOperation, node: cst.BaseExpression) 
             return _add_keyword(node, name, value)
         case RemoveKeyword(name=name):
             return _remove_keyword(node, name)
+        case RenameKeyword(name=name, to=to):
+            return _rename_keyword(node, name, to)
 
 
 def _await_argument(call: cst.Call) -> cst.Await:
@@ -159,6 +163,29 @@ def _remove_keyword(call: cst.Call, name: str) -> cst.Call:
         last = call.args[-1]
         kept[-1] = kept[-1].with_changes(comma=last.comma, whitespace_after_arg=last.whitespace_after_arg)
     return call.with_changes(args=kept)
+
+
+def _rename_keyword(call: cst.Call, name: str, to: str) -> cst.Call:
+    arguments = [
+        a.with_changes(keyword=a.keyword.with_changes(value=to)) if a.keyword and a.keyword.value == name else a
+        for a in call.args
+    ]
+    return call.with_changes(args=arguments)
+
+
+def remove_parameter(operation: RemoveParameter, function: cst.FunctionDef) -> cst.FunctionDef:
+    """Take one positional parameter out of a function; the last one left takes its comma."""
+    parameters = list(function.params.params)
+    kept = [p for p in parameters if p.name.value != operation.name]
+    if len(kept) == len(parameters):
+        raise MisplacedError(f"{function.name.value} has no parameter {operation.name}")
+    if kept and kept[-1] is not parameters[-1]:
+        last = parameters[-1]
+        kept[-1] = kept[-1].with_changes(comma=last.comma, whitespace_after_param=last.whitespace_after_param)
+    changed = function.with_changes(params=function.params.with_changes(params=kept))
+    if not kept and not function.params.kwonly_params and function.params.star_kwarg is None:
+        return changed.with_changes(whitespace_before_params=cst.SimpleWhitespace(""))
+    return changed
 
 
 def change_from_import(operation: ChangeFromImport, statement: cst.SimpleStatementLine) -> cst.SimpleStatementLine:

@@ -18,6 +18,7 @@ from codemods.rewriting.expressions import (
     change_from_import,
     needs_parentheses,
     parenthesised,
+    remove_parameter,
 )
 from codemods.rewriting.lists import name_arguments, wrap_in_call
 from codemods.rewriting.locate import Locator, MisplacedError, Statement
@@ -30,10 +31,14 @@ from codemods.rewriting.operations import (
     InsertAfter,
     InsertBefore,
     NameArguments,
+    RemoveDefinition,
     RemoveFinally,
     RemoveKeyword,
+    RemoveParameter,
     RemoveStatement,
+    RenameKeyword,
     ReplaceExpression,
+    ReplaceStatement,
     WrapInCall,
     WrapInTry,
     WrapInWith,
@@ -50,6 +55,7 @@ class Hands(cst.CSTTransformer):
         self._wrapped: dict[cst.CSTNode, WrapInCall] = {}
         self._named: dict[cst.CSTNode, NameArguments] = {}
         self._imports: dict[cst.CSTNode, list[ChangeFromImport]] = {}
+        self._signatures: dict[cst.CSTNode, RemoveParameter] = {}
         self._blocks: dict[Statement, list[BlockOperation]] = {}
         self._hoisted: list[tuple[Statement, Statement]] = []
         self._lists: list[tuple[Statement, Statement]] = []
@@ -67,9 +73,15 @@ class Hands(cst.CSTTransformer):
                 self._wrapped[self._locate.expression(at)] = operation
             case NameArguments(at=at):
                 self._named[self._locate.expression(at)] = operation
+            case RenameKeyword(at=at):
+                self._expressions[self._locate.expression(at)] = operation
+            case RemoveParameter(at=at):
+                self._signatures[self._locate.statement(at)] = operation
             case ChangeFromImport(at=at):
                 self._imports.setdefault(self._locate.statement(at), []).append(operation)
             case RemoveStatement(at=first) | RemoveFinally(at=first):
+                self._blocks.setdefault(self._locate.statement(first), []).append(operation)
+            case RemoveDefinition(at=first) | ReplaceStatement(at=first):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
             case InsertBefore(at=first) | InsertAfter(at=first) | EnterAsyncWith(binding=first):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
@@ -109,6 +121,10 @@ class Hands(cst.CSTTransformer):
             assert isinstance(node, cst.SimpleStatementLine)
             self._pending -= 1
             node = change_from_import(change, node)
+        if original_node in self._signatures:
+            assert isinstance(node, cst.FunctionDef)
+            self._pending -= 1
+            return remove_parameter(self._signatures[original_node], node)
         if isinstance(original_node, cst.IndentedBlock | cst.Module):
             assert isinstance(node, cst.IndentedBlock | cst.Module)
             return self._edit_block(original_node, node)
@@ -162,7 +178,10 @@ class Hands(cst.CSTTransformer):
 
 def _order(operation: BlockOperation) -> int:
     """Within one block: take out, then insert, then wrap what is left."""
-    return (
-        *(RemoveStatement, RemoveFinally, InsertBefore, InsertAfter),
-        *(WrapInWith, WrapInTry, EnterAsyncWith, ExtractCoroutine),
-    ).index(type(operation))
+    return _TURNS.index(type(operation))
+
+
+_TURNS = (
+    *(RemoveStatement, RemoveDefinition, RemoveFinally, ReplaceStatement, InsertBefore, InsertAfter),
+    *(WrapInWith, WrapInTry, EnterAsyncWith, ExtractCoroutine),
+)

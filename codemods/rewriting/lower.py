@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+import textwrap
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import lru_cache
 
 import libcst as cst
@@ -13,7 +15,7 @@ import libcst as cst
 from codemods.model import Edit, Operation, Rewrite, Span
 from codemods.rewriting.hands import Hands
 from codemods.rewriting.locate import Locator, MisplacedError
-from codemods.rewriting.operations import AddKeyword, RemoveStatement
+from codemods.rewriting.operations import AddKeyword, RemoveDefinition, RemoveKeyword, RemoveStatement
 from codemods.source import Source, split_lines
 
 Read = Callable[[str], Source | None]
@@ -65,7 +67,8 @@ def _transform(source: Source, text: str, first_line: int, operations: list[Oper
     hands = Hands(operations, locator)
     changed = tree.visit(hands)
     hands.finish()
-    return changed.code.removeprefix(guard)
+    code = changed.code.removeprefix(guard)
+    return code.lstrip("\r\n") if first_line == 1 and not text.startswith(("\r", "\n")) else code
 
 
 @lru_cache(maxsize=1)
@@ -83,14 +86,20 @@ def _parsed(text: str, newline: str, indent: str, first_line: int) -> tuple[cst.
     return tree, Locator(tree, first_line)
 
 
-def keyword_values(source: Source, operation: AddKeyword) -> list[str]:
-    """The value that ``operation`` puts another one in the place of, as code; usually there is none."""
-    start = source.offset(operation.at.line, operation.at.column)
-    call = ast.parse(
-        source.text[start : source.offset(operation.at.end_line, operation.at.end_column)], mode="eval"
-    ).body
+def given_up(source: Source, operation: Operation) -> list[str]:
+    """The code that ``operation`` says it takes away or replaces: its strings may go."""
+    if isinstance(operation, RemoveDefinition):
+        return [textwrap.dedent(_text_at(source, replace(operation.at, column=1)))]
+    if not isinstance(operation, AddKeyword | RemoveKeyword):
+        return []
+    call = ast.parse(_text_at(source, operation.at), mode="eval").body
     keywords = call.keywords if isinstance(call, ast.Call) else []
     return [ast.unparse(keyword.value) for keyword in keywords if keyword.arg == operation.name]
+
+
+def _text_at(source: Source, span: Span) -> str:
+    start = source.offset(span.line, span.column)
+    return source.text[start : source.offset(span.end_line, span.end_column)]
 
 
 def _pieces(source: Source, operations: list[Operation]) -> list[tuple[int, int, list[Operation]]]:
@@ -113,7 +122,7 @@ def _pieces(source: Source, operations: list[Operation]) -> list[tuple[int, int,
         touched = [r for r in ranges if r[0] <= high and low <= r[1]]
         if not touched:
             raise MisplacedError(f"no statement at line {low}")
-        if isinstance(operation, RemoveStatement):  # the gaps above and below it become one
+        if isinstance(operation, RemoveStatement | RemoveDefinition):  # the gaps above and below it become one
             touched += ranges[ranges.index(touched[-1]) + 1 :][:1]
         first, last = touched[0][0], touched[-1][1]
         if pieces and first <= pieces[-1][1]:

@@ -71,6 +71,30 @@ class RemoveKeyword(Operation):
 
 
 @dataclass(frozen=True, slots=True)
+class RenameKeyword(Operation):
+    """Give the keyword argument ``name`` of the call at ``at`` the name ``to``."""
+
+    at: Span
+    name: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveParameter(Operation):
+    """Take the parameter ``name`` out of the function at ``at``."""
+
+    at: Span
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDefinition(Operation):
+    """Take a function or class out, with its decorators, its docstring and the comments that are about it alone."""
+
+    at: Span
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveStatement(Operation):
     """Take a statement out; its comments stay."""
 
@@ -89,6 +113,14 @@ class RemoveFinally(Operation):
     """
 
     at: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceStatement(Operation):
+    """Put the statement ``code`` in the place of a simple one; what stands above it stays."""
+
+    at: Span
+    code: str
 
 
 @dataclass(frozen=True, slots=True)

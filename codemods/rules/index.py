@@ -77,15 +77,23 @@ NEEDLES: dict[str, Needles] = {
     "LM304": ((b"gather(", b"async with", b"asyncio"),),
     "LM401": _LOOP_SCOPES,
     "LM402": _LOOP_SCOPES,
+    "LM403": ((b"event_loop", b"fixture"),),
+    "LM404": ((b"mark.asyncio(", b"scope"), (b"mark.asyncio('",), (b'mark.asyncio("',)),
+    "LM405": ((b"fixture", b"async def", b"pytest"), (b"mark.asyncio",)),
+    "LM406": ((b"async def test",), *resource_needles(constructor_names())),
     "LM501": (*_RUNS, (b".run_until_complete(",), (b"nest_asyncio",)),
 }
 """The rarer a needle, the faster: ``asyncio.create_task(`` leaves 1 % of files, ``create_task`` 6 %."""
 
-_NEED_RESOURCES = ("LM201", "LM202", "LM203", "LM204")
+_NEED_RESOURCES = ("LM201", "LM202", "LM203", "LM204", "LM406")
 
 CONTEXT: dict[str, Needles] = {
     "LM401": ((b"pytest",), (b"async def test",)),
     "LM402": ((b"pytest",), (b"async def test",)),
+    "LM403": ((b"pytest",), (b"async def test",), (b"event_loop",)),
+    "LM404": ((b"mark.asyncio(",),),
+    "LM405": ((b"pytest",), (b"async def test",)),
+    "LM406": ((b"pytest",), (b"async def test",), *resource_needles(constructor_names())),
 }
 """For a rule that sees the whole project: the files that it has to see once it has anything to do."""
 
@@ -139,5 +147,8 @@ def with_needles(rules: Iterable[Entry], resources: Iterable[Resource]) -> tuple
     """The rules, with needles for resources of the user's own."""
     extra = resource_needles({name for resource in resources for name in resource.constructors})
     return tuple(
-        rule._replace(needles=(*rule.needles, *extra)) if rule.code in _NEED_RESOURCES else rule for rule in rules
+        rule._replace(needles=(*rule.needles, *extra), context=(*rule.context, *(extra if rule.context else ())))
+        if rule.code in _NEED_RESOURCES
+        else rule
+        for rule in rules
     )

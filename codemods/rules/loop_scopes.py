@@ -14,14 +14,12 @@ from codemods.project.config_edit import SetPytestOptions
 from codemods.project.crossing import Crossing, crossing
 from codemods.project.fixtures_graph import SCOPES, Group, Suite, find_suites, is_unittest
 from codemods.project.loop_plan import Plan, broken_groups, make_plan, target
-from codemods.project.pytest_asyncio_version import LOOP_SCOPE, NO_EVENT_LOOP, TEST_LOOP_SCOPE
+from codemods.project.pytest_asyncio_version import LOOP_SCOPE, MARK_SCOPE, NO_EVENT_LOOP, TEST_LOOP_SCOPE
 from codemods.project.pytest_config import FIXTURE_OPTION
 from codemods.project.pytest_syntax import Fixture, Mark, Test
 from codemods.project.tree import Project
 from codemods.rewriting.operations import AddKeyword, InsertAfter, ReplaceExpression
 
-_MARK_SCOPE = "0.23.0"
-"""The first pytest-asyncio with ``scope=`` on the mark; before, only an override helps."""
 _RUN_RESTORES_LOOP = "1.2.0"
 """Before, ``asyncio.run`` in a sync test takes the shared loop away from the next test."""
 _LOOKS_AT_LOOP = ("asyncio.all_tasks", "asyncio.Task.all_tasks")
@@ -78,11 +76,11 @@ def _cases(project: Project) -> Iterator[Case]:
             plan = None if refusal else make_plan(suite, group)
             operations: list[Operation] = []
             if not refusal:
-                refusal, operations = _carry_out(suite, group, plan)
+                refusal, operations = carry_out(suite, group, plan)
             if refusal or plan is None:
                 yield Case(suite, group, scope, None, refusal)
                 continue
-            why = _why_unsafe(suite, group, plan)
+            why = why_unsafe(suite, group, plan)
             safety = Safety.UNSAFE if why else Safety.SAFE
             yield Case(suite, group, plan.scope, Rewrite(_title(plan), safety, tuple(operations), why), "")
 
@@ -119,7 +117,7 @@ def _is_settled_elsewhere(suite: Suite, group: Group) -> bool:
             return True
     if not any(suite.overrides_event_loop(test) for test in group.tests):
         return False
-    known = suite.version.at_least(_MARK_SCOPE)
+    known = suite.version.at_least(MARK_SCOPE)
     return not known or suite.config.option(FIXTURE_OPTION) == "function"
 
 
@@ -132,7 +130,7 @@ def _too_old(suite: Suite, scope: str) -> str:
             f"the rewrite needs to know that pytest-asyncio is {LOOP_SCOPE} or newer: install it in .venv, lock it, "
             "pin it, or set pytest-asyncio-version in [tool.loopmend]"
         )
-    if version.at_least(_MARK_SCOPE):
+    if version.at_least(MARK_SCOPE):
         advice = f'until then put @pytest.mark.asyncio(scope="{scope}") on every test that uses it'
     else:
         advice = f"until then override the event_loop fixture with one of scope {scope}"
@@ -161,7 +159,7 @@ def _uses_event_loop(suite: Suite, group: Group) -> str:
     return ""
 
 
-def _carry_out(suite: Suite, group: Group, plan: Plan | None) -> tuple[str, list[Operation]]:
+def carry_out(suite: Suite, group: Group, plan: Plan | None) -> tuple[str, list[Operation]]:
     """The operations of a plan, or the reason that it cannot be carried out."""
     if plan is None:
         return "some of its tests and fixtures ask for different loops on purpose: no one scope suits them all", []
@@ -244,7 +242,7 @@ def _title(plan: Plan) -> str:
     return f"Run the tests and the fixtures of the suite on the {plan.scope} loop"
 
 
-def _why_unsafe(suite: Suite, group: Group, plan: Plan) -> str:
+def why_unsafe(suite: Suite, group: Group, plan: Plan) -> str:
     """What the plan may change beyond the bug, in a clause; empty for nothing."""
     if plan.forced:
         names = ", ".join(sorted(test.node.name for test in plan.forced)[:3])
