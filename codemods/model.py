@@ -49,6 +49,11 @@ class Span:
     cell: int = 0
     """The cell of a notebook that the lines count in, from 1; 0 for any other file."""
 
+    @property
+    def first(self) -> str:
+        """The first line as people read it: ``12``, in a notebook ``cell 3:12``."""
+        return f"cell {self.cell}:{self.line}" if self.cell else str(self.line)
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:

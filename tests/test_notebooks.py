@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codemods.notebooks.cells import join, split
@@ -271,6 +271,7 @@ def test_the_magic_of_a_cell() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.sampled_from("x=1 \n\r\t'\"#!%?\\é\U0001f600"), max_size=20)))
 def test_cells_come_back_out_of_the_module(texts: list[str]) -> None:
     cells = split(join("a.ipynb", enumerate(texts, 1)))
@@ -285,6 +286,7 @@ TEXT = st.text(st.sampled_from('ab\n\r\t"\\/é\u2028\U0001f600<'), max_size=12)
 SEPARATORS = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n  ", " : ")])
 
 
+@settings(deadline=None)
 @given(TEXT, TEXT, st.booleans())
 def test_a_string_is_changed_in_place(old: str, new: str, ensure_ascii: bool) -> None:
     text = json.dumps(["é", old, 1], ensure_ascii=ensure_ascii)
@@ -293,6 +295,7 @@ def test_a_string_is_changed_in_place(old: str, new: str, ensure_ascii: bool) ->
     assert changed == json.dumps(["é", new, 1], ensure_ascii=ensure_ascii)
 
 
+@settings(deadline=None)
 @given(st.lists(TEXT, min_size=1, max_size=4), TEXT, SEPARATORS, st.booleans())
 def test_a_list_of_lines_is_changed_in_place(
     old: list[str], new: str, separators: tuple[str, str], ensure_ascii: bool

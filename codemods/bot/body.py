@@ -186,7 +186,7 @@ def _verification(verified: Verified) -> str:
 
 
 def _place(entry: Entry) -> str:
-    return f"{entry.finding.path}:{entry.finding.span.line}"
+    return f"{entry.finding.path}:{entry.finding.span.first}"
 
 
 def _where(entry: Entry) -> str:

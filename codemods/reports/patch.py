@@ -8,7 +8,7 @@ from collections.abc import Callable
 from difflib import unified_diff
 
 from codemods.engine.results import Change, Entry, Report, Status
-from codemods.model import Safety, Span
+from codemods.model import Safety
 from codemods.notebooks.cells import split
 from codemods.notebooks.document import Notebook
 
@@ -93,12 +93,8 @@ def _caption(entry: Entry) -> str:
     title = rewrite.title if rewrite else finding.message
     safety = rewrite.safety if rewrite else Safety.SAFE
     why = f": {rewrite.why_unsafe}" if rewrite and rewrite.why_unsafe else ""
-    text = f"# {finding.code} [{safety}] {finding.path}:{_line(finding.span)} {title}{why}"
+    text = f"# {finding.code} [{safety}] {finding.path}:{finding.span.first} {title}{why}"
     return " ".join(text.split()) + "\n"
-
-
-def _line(span: Span) -> str:
-    return f"cell {span.cell}:{span.line}" if span.cell else str(span.line)
 
 
 def _cells(change: Change) -> str:

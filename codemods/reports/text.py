@@ -51,7 +51,7 @@ def line(finding: Finding, style: Style = plain) -> str:
 
 def where(span: Span) -> str:
     """``line:column``, in a notebook ``cell 3:line:column``."""
-    return f"{f'cell {span.cell}:' if span.cell else ''}{span.line}:{span.column}"
+    return f"{span.first}:{span.column}"
 
 
 def statistics(report: Report) -> str:

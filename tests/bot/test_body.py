@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -138,3 +139,12 @@ def test_a_commit_knows_itself() -> None:
     assert bodies.made_by_us("a" * 40, message + "\n")
     assert not bodies.made_by_us("b" * 40, message)
     assert not bodies.made_by_us("a" * 40, message + "\nmore\n")
+
+
+def test_a_place_in_a_notebook_has_its_cell() -> None:
+    made = proposal("a.ipynb")
+    (one,) = made.mended
+    in_cell = replace(one, finding=replace(one.finding, path="a.ipynb", span=Span(2, 1, 2, 9, cell=3)))
+    made = replace(made, mended=(in_cell,))
+    assert "a.ipynb:cell 3:2" in bodies.message(made, "a" * 40)
+    assert "a.ipynb:cell 3:2" in bodies.body(made, "f" * 40, Policy())
