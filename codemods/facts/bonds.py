@@ -24,6 +24,7 @@ _LOOP_FREE_URL = re.compile(r"^(sqlite|postgresql\+psycopg)\b")
 _SESSION_MAKERS = ("sqlalchemy.ext.asyncio.async_sessionmaker", "sqlalchemy.orm.sessionmaker")
 _ENGINE = "sqlalchemy.ext.asyncio.create_async_engine"
 _NO_POOL = "NullPool"
+_WITHIN = re.compile(r"(ASGI|WSGI|Mock)Transport|:memory:|max_keepalive_connections=0")
 _POOLS = ("poolclass", "pool_class")
 
 
@@ -168,7 +169,18 @@ def is_loop_free(module: Module, call: ast.Call, kind: str) -> bool:
         return True
     if any(k.arg in _POOLS and ast.unparse(k.value).rpartition(".")[2] == _NO_POOL for k in call.keywords):
         return True  # it keeps no connection from one run to the next
+    if _is_unconnected(module, call):
+        return True
     return any(_LOOP_FREE_URL.match(text) for text in _url_texts(module, call))
+
+
+def _is_unconnected(module: Module, call: ast.Call) -> bool:
+    """Whether a client opens no connection that would outlive a request: it talks to the program itself."""
+    for keyword in call.keywords:
+        values = values_of(module, keyword.value) if isinstance(keyword.value, ast.Name) else [keyword.value]
+        if keyword.arg == "app" or any(_WITHIN.search(ast.unparse(value)) for value in values):
+            return True
+    return any(isinstance(argument, ast.Constant) and argument.value == ":memory:" for argument in call.args)
 
 
 def _url_texts(module: Module, call: ast.Call) -> list[str]:

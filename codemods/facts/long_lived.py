@@ -11,17 +11,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from codemods.facts.bonds import Binding, Bond, attribute_values, binding_of, values_of
-from codemods.facts.callees import body_nodes, callee, instance_class
+from codemods.facts.bonds import Binding, Bond, attribute_values, binding_of
+from codemods.facts.callees import body_nodes, callee
 from codemods.facts.module import FunctionNode, Module
 from codemods.facts.nodes import FUNCTIONS, tail
+from codemods.facts.run_reach import Step, class_of, is_cached, is_method, steps_of
 from codemods.facts.run_sites import RunSite
 from codemods.facts.sharing import is_global_variable
 from codemods.facts.vocabulary import CLOSING
 
-_CACHES = ("functools.lru_cache", "functools.cache")
 _RESETTING = re.compile(r"(^|_)reset(_|$)", re.I)
-_DEPTH = 6
 
 
 @dataclass(frozen=True)
@@ -39,21 +38,11 @@ class Use:
     """Whether the object may have something open when the run is over."""
 
 
-@dataclass(frozen=True)
-class _Step:
-    """A function that a run reaches."""
-
-    function: FunctionNode
-    path: tuple[str, ...]
-    lasting: bool
-    """Whether ``self`` was there before the run."""
-
-
 def uses_of(module: Module, site: RunSite) -> list[Use]:
     """The loop-bound objects that a run uses and that were there before it, each once."""
     found: dict[ast.Call, Use] = {}
-    steps = list(_steps(module, site))
-    for nodes, path, lasting in [(_given(site), (), _is_method(module, site.function)), *_bodies(steps)]:
+    steps = list(steps_of(module, site))
+    for nodes, path, lasting in [(_given(site), (), is_method(module, site.function)), *_bodies(steps)]:
         for node in nodes:
             binding = _lasting_object(module, node, lasting=lasting)
             if binding is not None and binding.made is not None:
@@ -68,137 +57,9 @@ def _given(site: RunSite) -> list[ast.AST]:
     return [] if isinstance(site.coroutine, FUNCTIONS) else list(ast.walk(site.coroutine))
 
 
-def _bodies(steps: list[_Step]) -> Iterator[tuple[list[ast.AST], tuple[str, ...], bool]]:
+def _bodies(steps: list[Step]) -> Iterator[tuple[list[ast.AST], tuple[str, ...], bool]]:
     for step in steps:
         yield list(body_nodes(step.function)), step.path, step.lasting
-
-
-def _is_method(module: Module, function: FunctionNode) -> bool:
-    return isinstance(module.scope(function), ast.ClassDef)
-
-
-# -- what a run reaches ------------------------------------------------------------------------
-
-
-def _steps(module: Module, site: RunSite) -> Iterator[_Step]:
-    """The functions of this file that a run reaches, the nearest first."""
-    lasting = _is_method(module, site.function)
-    if isinstance(site.coroutine, FUNCTIONS):
-        level = [_Step(site.coroutine, (site.coroutine.name,), lasting)]
-    else:
-        nodes = list(ast.walk(site.coroutine))
-        level = [step for node in nodes for step in _called(module, node, (), lasting=lasting)]
-        if site.by_asgiref:
-            level += _meant(module, site.coroutine, lasting=lasting)
-    seen: set[FunctionNode] = set()
-    for _ in range(_DEPTH):
-        below: list[_Step] = []
-        for step in level:
-            if step.function in seen:
-                continue
-            seen.add(step.function)
-            yield step
-            for node in body_nodes(step.function):
-                below += _called(module, node, step.path, lasting=step.lasting)
-        level = below
-
-
-def _meant(module: Module, reference: ast.expr, *, lasting: bool) -> list[_Step]:
-    """The function that a name, without a call, stands for."""
-    found = module.definition(reference.id, reference) if isinstance(reference, ast.Name) else None
-    return [_Step(found, (found.name,), lasting)] if isinstance(found, FUNCTIONS) else []
-
-
-def _called(module: Module, node: ast.AST, path: tuple[str, ...], *, lasting: bool) -> list[_Step]:
-    """The function that a call means, when ``node`` is one."""
-    if not isinstance(node, ast.Call):
-        return []
-    function = callee(module, node)
-    if isinstance(node.func, ast.Attribute):
-        cls = _class_of(module, node.func.value)
-        function = module.method(cls, node.func.attr) if cls is not None else None
-        lasting = _lasts(module, node.func.value, lasting=lasting)
-    elif function is not None and not _is_nested(module, function):
-        lasting = False
-    if function is None:
-        return []
-    return [_Step(function, (*path, function.name), lasting)]
-
-
-def _is_nested(module: Module, function: FunctionNode) -> bool:
-    """Whether a function sees the ``self`` of the function around it."""
-    return isinstance(module.scope(function), FUNCTIONS)
-
-
-def _class_of(module: Module, receiver: ast.expr, depth: int = 3) -> ast.ClassDef | None:
-    """The class of this file that an object belongs to: a variable, an attribute, what a function gives."""
-    if depth == 0:
-        return None
-    if isinstance(receiver, ast.Await):
-        receiver = receiver.value
-    cls = instance_class(module, receiver)
-    if cls is not None:
-        return cls
-    match receiver:
-        case ast.Name(id="cls"):
-            return module.enclosing_class(receiver)
-        case ast.Name(id=name):
-            found = module.definition(name, receiver)
-            if found is not None:
-                return found if isinstance(found, ast.ClassDef) else None
-            values = values_of(module, receiver)
-        case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=attr):
-            owner = module.enclosing_class(receiver)
-            values = attribute_values(owner, attr) if owner is not None else []
-        case ast.Call():
-            function = callee(module, receiver)
-            values = _returned(function) if function is not None else []
-        case _:
-            return None
-    classes = {_class_of(module, value, depth - 1) for value in values if not _is_none(value)}
-    return classes.pop() if len(classes) == 1 else None
-
-
-def _returned(function: FunctionNode) -> list[ast.expr]:
-    return [node.value for node in body_nodes(function) if isinstance(node, ast.Return) and node.value is not None]
-
-
-def _is_none(value: ast.expr) -> bool:
-    return isinstance(value, ast.Constant) and value.value is None
-
-
-def _lasts(module: Module, node: ast.expr, *, lasting: bool, depth: int = 3) -> bool:
-    """Whether an object was there before the run; ``lasting`` says so of ``self``."""
-    match node:
-        case ast.Name(id="self"):
-            return lasting
-        case ast.Name(id="cls"):
-            return True
-        case ast.Name(id=name):
-            if isinstance(module.definition(name, node), ast.ClassDef) or is_global_variable(module, node):
-                return True
-            values = values_of(module, node)
-            return bool(depth and values) and all(
-                _lasts(module, value, lasting=lasting, depth=depth - 1) for value in values
-            )
-        case ast.Attribute(value=value):
-            return _lasts(module, value, lasting=lasting, depth=depth)
-        case ast.Await(value=value):
-            return _lasts(module, value, lasting=lasting, depth=depth)
-        case ast.Call():
-            function = callee(module, node)
-            if function is None or depth == 0:
-                return False
-            if _is_cached(module, function):
-                return True
-            values = [value for value in _returned(function) if not _is_none(value)]
-            return bool(values) and all(_lasts(module, v, lasting=False, depth=depth - 1) for v in values)
-    return False
-
-
-def _is_cached(module: Module, function: FunctionNode) -> bool:
-    names = [d.func if isinstance(d, ast.Call) else d for d in function.decorator_list]
-    return isinstance(function, ast.FunctionDef) and any(module.qualname(name) in _CACHES for name in names)
 
 
 # -- what it finds there -----------------------------------------------------------------------
@@ -207,10 +68,10 @@ def _is_cached(module: Module, function: FunctionNode) -> bool:
 def _lasting_object(module: Module, node: ast.AST, *, lasting: bool) -> Binding | None:
     """The loop-bound object that lives longer than a run, if ``node`` uses one."""
     match node:
-        case ast.Name(ctx=ast.Load()) if is_global_variable(module, node) and _class_of(module, node) is None:
+        case ast.Name(ctx=ast.Load()) if is_global_variable(module, node) and class_of(module, node) is None:
             binding = binding_of(module, node)
         case ast.Attribute(value=ast.Name(id=owner), attr=attr, ctx=ast.Load()):
-            cls = _class_of(module, node.value)
+            cls = class_of(module, node.value)
             if cls is None:
                 return None
             of_class = [*_class_level(module, cls, attr)]
@@ -218,7 +79,7 @@ def _lasting_object(module: Module, node: ast.AST, *, lasting: bool) -> Binding 
             if not values or (not of_class and not (owner == "self" and lasting)):
                 return None
             binding = max((binding_of(module, value) for value in values), key=lambda b: b.bond)
-        case ast.Call() if (function := callee(module, node)) is not None and _is_cached(module, function):
+        case ast.Call() if (function := callee(module, node)) is not None and is_cached(module, function):
             binding = binding_of(module, node)
         case _:
             return None
@@ -261,7 +122,7 @@ def _opens(module: Module, node: ast.AST, binding: Binding) -> bool:
 # -- what does not last after all --------------------------------------------------------------
 
 
-def _doings(module: Module, site: RunSite, steps: list[_Step]) -> Iterator[tuple[ast.AST, FunctionNode]]:
+def _doings(module: Module, site: RunSite, steps: list[Step]) -> Iterator[tuple[ast.AST, FunctionNode]]:
     """What happens in a run, and in the functions around it."""
     around = [site.function, *([site.wrapper] if site.wrapper is not None else [])]
     called = [found for f in around for node in body_nodes(f) if (found := _plain_callee(module, node)) is not None]

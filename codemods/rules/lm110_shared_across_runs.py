@@ -104,7 +104,8 @@ def _crossing(module: Module, uses: list[Use]) -> _Crossing | None:
         return None
     for one, other in combinations(functions, 2):
         if by_function[one].leaves_open and _both_happen(module, one, other):
-            return [by_function[one], by_function[other]], _then(one, other), error
+            unclear = is_command_line(module) and not both_called(module, one, other)
+            return [by_function[one], by_function[other]], _then(one, other), Severity.WARNING if unclear else error
     offered = [function for function in functions if is_offered(module, function)]
     if len(offered) > 1 and by_function[offered[0]].leaves_open and not is_command_line(module):
         message = _then(*offered[:2]) + ", once one process calls both"
