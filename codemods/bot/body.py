@@ -49,8 +49,8 @@ def made_by_us(tree: str, commit_message: str) -> bool:
 
 def body(proposal: Proposal, head: str, policy: Policy, verified: Verified | None = None) -> str:
     """The description, no longer than a forge takes."""
-    files = frozenset(markers.file_id(entry.finding.path) for entry in proposal.mended)
-    mark = Marker(proposal.scope, proposal.ids, files, head, proposal.digest).render()
+    files = frozenset(markers.short(entry.finding.path) for entry in proposal.mended)
+    mark = Marker(proposal.scope, proposal.ids, files, head, proposal.digest, markers.short(title(proposal))).render()
     rules = _first_of_each_rule(proposal.mended)
     before = [mark, *(_reasoning(entry, policy) for entry in rules)]
     after = [_by_hand(proposal), _how_to_say_no(rules), *(_page(entry) for entry in rules if not policy.pages)]

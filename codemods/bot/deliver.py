@@ -15,7 +15,7 @@ from codemods.bot import body as bodies
 from codemods.bot import marker as markers
 from codemods.bot import plan
 from codemods.bot.plan import Action, Proposal, Seen
-from codemods.bot.policy import PREFIX, Policy
+from codemods.bot.policy import STAGING, Policy
 from codemods.bot.verify import Result, Verified, run_in
 from codemods.forge.protocol import (
     Exists,
@@ -139,7 +139,14 @@ class Delivery:
             reviewers=self._policy.reviewers,
             assignees=self._policy.assignees,
         )
-        return self._row(action, "opened", pull=self._create(new))
+        try:
+            pull = self._create(new)
+        except (Uncertain, Unavailable):
+            raise  # the next run takes the branch up
+        except ForgeError:
+            self._delete(branch, head)
+            raise
+        return self._row(action, "opened", pull=pull)
 
     def _update(self, action: Action, proposal: Proposal, seen: Seen) -> Row:
         head = self._commit(proposal)
@@ -149,7 +156,8 @@ class Delivery:
         pull = seen.pull
         head = self._publish(proposal, head, pull.branch, pull.head_sha)
         text = bodies.body(proposal, head, self._policy, verified)
-        self._describe(pull.number, bodies.title(proposal), text)
+        own_title = seen.marker is None or seen.marker.title in ("", markers.short(pull.title))
+        self._describe(pull.number, bodies.title(proposal) if own_title else None, text)
         return self._row(action, "updated", pull=replace(pull, head_sha=head))
 
     def _close(self, seen: Seen, why: str) -> None:
@@ -234,7 +242,7 @@ class Delivery:
         It is made on a branch of its own: a pull request whose branch is set back to its base, even for
         a moment, is closed by the forge.
         """
-        site, branch = self._site, f"{PREFIX}staging-{proposal.scope.key}"
+        site, branch = self._site, STAGING + proposal.scope.key
         tree, message = site.clone.tree_and_message(head)
         changes = [FileChange(path, data, executable) for path, (data, executable) in self._files(proposal).items()]
         self._push(site.commit, branch, self._stands(branch))

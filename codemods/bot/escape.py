@@ -45,6 +45,11 @@ def plain(text: str) -> str:
     return re.sub(r"(?i)GH-(?=\d)", "GH?", _PLAIN.sub("?", _one_line(text)))
 
 
+def visible(text: str) -> str:
+    """Text for a terminal: on one line, and nothing in it moves the cursor."""
+    return _one_line(text)
+
+
 def _inert(text: str) -> str:
     text = re.sub(r"[@#!$~%&](?=\w)|(?i:\bGH(?=-\d))", lambda match: match[0] + _JOINER, text)
     return _entities(text, "'\"")

@@ -23,11 +23,13 @@ class Marker:
     ids: frozenset[str]
     """The findings that it mends."""
     files: frozenset[str]
-    """The files that they are in, as ``file_id`` names them."""
+    """The files that they are in, as ``short`` names them."""
     head: str
     """The commit that the bot has pushed."""
     digest: str
     """Of the patch, without line numbers: what changes when there is something new."""
+    title: str = ""
+    """Of the title, as ``short`` makes it: a title that is another one by now is somebody's."""
     withdrawn: bool = False
     """The bot has closed it itself, so its being closed is nobody's no."""
 
@@ -45,6 +47,7 @@ class Marker:
             "files": sorted(self.files),
             "head": self.head,
             "digest": self.digest,
+            "title": self.title,
             "withdrawn": self.withdrawn,
         }
         text = json.dumps(data, separators=(",", ":"))
@@ -53,9 +56,9 @@ class Marker:
         return f"<!-- loopmend:pull-request {text} -->"
 
 
-def file_id(path: str) -> str:
-    """A short name of a file: a path may be of any length, and hold anything."""
-    return sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+def short(text: str) -> str:
+    """A short name of a path or a title, which may be of any length, and hold anything."""
+    return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def read(body: str) -> Marker | None:
@@ -69,7 +72,9 @@ def read(body: str) -> Marker | None:
             GroupBy(data["by"]), str(data["name"]), bool(data["unsafe"]), str(data["base"]), tuple(data["select"])
         )
         ids, files = frozenset(map(str, data["ids"])), frozenset(map(str, data["files"]))
-        marker = Marker(scope, ids, files, str(data["head"]), str(data["digest"]), bool(data["withdrawn"]))
+        marker = Marker(
+            scope, ids, files, str(data["head"]), str(data["digest"]), str(data["title"]), bool(data["withdrawn"])
+        )
     except (ValueError, KeyError, TypeError):
         return None
     return marker if scope.key == data.get("key") else None

@@ -15,8 +15,8 @@ from hashlib import sha256
 from itertools import accumulate
 
 from codemods.bot.groups import Group, Scope
-from codemods.bot.marker import Marker, file_id
-from codemods.bot.policy import Policy
+from codemods.bot.marker import Marker, short
+from codemods.bot.policy import STAGING, Policy
 from codemods.engine.results import Change, Entry, Status
 from codemods.forge.protocol import PullRequest, State
 from codemods.model import Finding, Safety
@@ -238,7 +238,7 @@ def _without_proposal(seen: Seen, look: Look) -> Action:
         return Leave(scope, "it is about something that this run does not look after", seen=seen)
     if not seen.untouched:
         return Leave(scope, "somebody else has committed to its branch", seen=seen)
-    if not look.complete or marker.files.intersection(map(file_id, look.unread)):
+    if not look.complete or marker.files.intersection(map(short, look.unread)):
         return Leave(scope, "not everything could be looked at", seen=seen)
     if look.present & marker.ids:
         return Leave(scope, "its findings are still there, but no fix can be made for them now", seen=seen)
@@ -247,8 +247,11 @@ def _without_proposal(seen: Seen, look: Look) -> Action:
 
 def _tidy(observed: Observed, needed: set[str]) -> list[Action]:
     """Branches of pull requests that are merged, or that the bot itself closed, where they were left."""
+    staged = [name for name in observed.branches if name.startswith(STAGING)]
+    done: list[Action] = [
+        Tidy(None, "left by a run that was interrupted", branch=name, sha=observed.branches[name]) for name in staged
+    ]
     busy = needed | {seen.pull.branch for seen in observed.open()}
-    done: list[Action] = []
     for seen in observed.pulls:
         pull, marker = seen.pull, seen.marker
         over = pull.state is State.MERGED or (pull.state is State.CLOSED and marker and marker.withdrawn)

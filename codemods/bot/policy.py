@@ -9,6 +9,8 @@ from codemods.git import Person
 
 PREFIX = "loopmend/"
 """How the name of every branch of the bot starts."""
+STAGING = PREFIX + "staging-"
+"""How the names of those start on which the forge makes commits; they are there for a moment."""
 
 
 BOT = Person("loopmend", "loopmend@users.noreply.github.com")

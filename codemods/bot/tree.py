@@ -25,7 +25,7 @@ class Tree:
     executable: dict[str, bool] = field(default_factory=dict)
     """Every file of the commit that was written, and whether its executable bit is set."""
     skipped: list[str] = field(default_factory=list)
-    """Files that are too large to be looked at."""
+    """Files that could not be written, or are too large to be looked at."""
     owners: dict[str, bytes] = field(default_factory=dict)
     """The CODEOWNERS files."""
 
@@ -46,8 +46,12 @@ def lay_out(clone: Clone, commit: str, directory: Path) -> Tree:
         elif len(data) > _TOO_LARGE:
             tree.skipped.append(blob.path)
         else:
-            _write(directory, blob, data)
-            tree.executable[blob.path] = blob.executable
+            try:
+                _write(directory, blob, data)
+            except OSError:  # a name that this file system does not take, or takes for another one
+                tree.skipped.append(blob.path)
+            else:
+                tree.executable[blob.path] = blob.executable
     return tree
 
 

@@ -63,9 +63,12 @@ class Printer:
         if self._json:
             self._objects.append({**asdict(row), **(texts or {})})
             return
+        from codemods.bot.escape import visible  # what git or a forge says may hold anything
+
         style = style_for(sys.stdout)
         what = style(f"{row.what:<13}", fg=_COLOURS.get(row.what), bold=True)
-        click.echo(" ".join(part for part in (what, row.repository, row.where, row.url, _why(row)) if part))
+        rest = (visible(part) for part in (row.repository, row.where, row.url, _why(row)) if part)
+        click.echo(" ".join((what, *rest)))
         for name, text in (texts or {}).items():
             if text:
                 click.echo(f"\n--- {name} ---\n{text}")

@@ -14,7 +14,7 @@ from tests.bot.git_server import GitServer
 
 @pytest.fixture(scope="session")
 def look() -> Iterator[Looker]:
-    with Looker(60) as looker:
+    with Looker(300) as looker:
         yield looker
 
 

@@ -63,6 +63,7 @@ def test_opening(shop: Shop, fault: Fault) -> None:
     if isinstance(fault.error, Unavailable):
         assert shop.slept == [7]
     if isinstance(fault.error, Denied):
+        assert sorted(shop.forge.branches("ann/shop")) == ["main"], "nothing is left behind"
         assert shop.whats() == ["opened"]
     settled(shop)
     assert len(shop.forge.known["ann/shop"].pulls) == 1

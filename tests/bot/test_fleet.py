@@ -28,7 +28,9 @@ def fleet(
 ) -> Fleet:
     wanted = policy or Policy(per_hour=1000)
     targets = [Target(forge.repository_id(path), wanted) for path in forge.known]
-    return Fleet(targets, lambda target: forge, journal, jobs=jobs, first=first, seconds=60, sleep=lambda seconds: None)
+    return Fleet(
+        targets, lambda target: forge, journal, jobs=jobs, first=first, seconds=300, sleep=lambda seconds: None
+    )
 
 
 def run(fleet: Fleet) -> Counter[str]:

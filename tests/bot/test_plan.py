@@ -10,7 +10,7 @@ import pytest
 from codemods.bot import marker as markers
 from codemods.bot import plan
 from codemods.bot.groups import Group, Scope, covers, groups
-from codemods.bot.marker import Marker, file_id
+from codemods.bot.marker import Marker, short
 from codemods.bot.owners import CodeOwners
 from codemods.bot.plan import Choice, Look, Observed, Proposal, Seen, actions, choose
 from codemods.bot.policy import GroupBy, Policy
@@ -38,7 +38,7 @@ def proposal(ids: str, *, scope: Scope = SCOPE, patch: str = "@@ -1 +1 @@\n-a\n+
 
 def seen(ids: str, state: State = State.OPEN, *, number: int = 1, made: Proposal | None = None, **more: object) -> Seen:
     digest = (made or proposal(ids)).digest
-    mark = Marker(SCOPE, frozenset(ids), frozenset({file_id("a.py")}), "f" * 40, digest)
+    mark = Marker(SCOPE, frozenset(ids), frozenset({short("a.py")}), "f" * 40, digest)
     pull = PullRequest(number, "url", state, "title", mark.render(), SCOPE.branch, HERE, "f" * 40, "main")
     return replace(Seen(pull, mark), **more)  # type: ignore[arg-type]
 
@@ -107,6 +107,7 @@ def test_tidy() -> None:
     assert kinds([proposal("b")], Observed([merged], at)) == ["Open"], "it is used again at once"
     assert kinds([], Observed([merged, seen("a", number=2)], at)) == ["Leave"]
     assert kinds([], Observed([seen("a", State.CLOSED)], at)) == [], "it may be reopened"
+    assert kinds([], Observed(branches={"loopmend/staging-lm201-12345678": "0" * 40})) == ["Tidy"]
 
 
 def test_no_means_these_findings() -> None:
@@ -201,7 +202,9 @@ def test_codeowners(path: str, owners: tuple[str, ...]) -> None:
 
 def test_the_mark_comes_back_as_it_was() -> None:
     wild = Scope(GroupBy.DIRECTORY, "--> <b>@ann #1 `x` --", True, "re/--l", ("LM2",))
-    mark = Marker(wild, frozenset({"a", "b"}), frozenset({file_id("--><script>.py")}), "f" * 40, "d", withdrawn=True)
+    mark = Marker(
+        wild, frozenset({"a", "b"}), frozenset({short("--><script>.py")}), "f" * 40, "d", short("Title"), withdrawn=True
+    )
     text = mark.render()
     assert text.count("-->") == 1
     assert not set("@#`") & set(text)

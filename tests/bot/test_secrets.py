@@ -10,8 +10,9 @@ import pytest
 
 from codemods.bot.deliver import Row
 from codemods.bot.policy import Policy
+from codemods.bot.tree import lay_out
 from codemods.bot.visit import Visit
-from codemods.forge.protocol import RepositoryId, State
+from codemods.forge.protocol import RepositoryId
 from codemods.git import Clone, GitError, Remote
 from codemods.git.process import environment_for
 from tests.bot.forge_memory import MemoryForge, git
@@ -112,6 +113,7 @@ def test_nothing_of_the_repository_is_run_or_followed(forge: MemoryForge, tmp_pa
         ".gitmodules": f'[submodule "x"]\n\tpath = x\n\turl = ext::sh -c "touch {mark}"\n',
         ".lfsconfig": "[lfs]\n\turl = http://127.0.0.1:1\n",
         "120000:link.py": "a.py",
+        "120000:odd.py": unclosed("three"),
         "120000:out": str(tmp_path),
         "120000:pyproject.toml": "/etc/passwd",
         "100755:run.py": "#!/usr/bin/env python\n" + unclosed("two"),
@@ -128,28 +130,24 @@ def test_nothing_of_the_repository_is_run_or_followed(forge: MemoryForge, tmp_pa
     assert "\r" not in forge.show("ann/evil", f"{pull.branch}:a.py")
 
 
-def test_a_tree_that_leaves_itself_is_refused(forge: MemoryForge, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["..", ".git", ".GIT"])
+def test_a_tree_that_leaves_itself_is_refused(forge: MemoryForge, tmp_path: Path, name: str) -> None:
     id = forge.add("ann/evil", {"a.py": unclosed("one")})
     bare = forge.bare("ann/evil")
-    blob = git(bare, "rev-parse", "main:a.py")
-    for name in ("..", ".git", ".GIT"):
-        inner = bytes.fromhex(blob)
-        raw = b"100644 evil.py\0" + inner
-        tree = git(bare, "hash-object", "-t", "tree", "-w", "--literally", str(_file(tmp_path, raw)))
-        outer = b"100644 a.py\0" + inner + f"40000 {name}\0".encode() + bytes.fromhex(tree)
-        top = git(bare, "hash-object", "-t", "tree", "-w", "--literally", str(_file(tmp_path, outer)))
-        sha = git(bare, "commit-tree", top, "-m", "evil")
-        git(bare, "update-ref", "refs/heads/main", sha)
-        rows = visit(forge, id)
-        assert {row.what for row in rows} <= {"opened", "left", "failed"}, rows
-        assert not list(tmp_path.rglob("evil.py"))
-    assert {pull.state for pull in forge.pulls("ann/evil")} <= {State.OPEN}
+    inner = bytes.fromhex(git(bare, "rev-parse", "main:a.py"))
+    tree = _raw_tree(bare, tmp_path, b"100644 evil.py\0" + inner)
+    top = _raw_tree(bare, tmp_path, b"100644 a.py\0" + inner + f"40000 {name}\0".encode() + bytes.fromhex(tree))
+    git(bare, "update-ref", "refs/heads/main", git(bare, "commit-tree", top, "-m", "evil"))
+
+    remote = Remote(f"{forge.server.url}/ann/evil.git", "x-access-token", TOKEN)
+    clone = Clone.make(tmp_path / "clone", remote, "main")
+    assert list(lay_out(clone, clone.tip(), tmp_path / "work").executable) == ["a.py"]
+    assert not list(tmp_path.rglob("evil.py"))
+    assert {row.what for row in visit(forge, id)} <= {"opened", "failed"}, "git may refuse it as well"
 
 
 def test_what_the_tests_write_is_private(tmp_path: Path, forge: MemoryForge) -> None:
     """The files of a private repository are laid out for its owner only."""
-    from codemods.bot.tree import lay_out
-
     forge.add("ann/shop", {"a.py": "print(1)\n"})
     remote = Remote(f"{forge.server.url}/ann/shop.git", "x-access-token", TOKEN)
     clone = Clone.make(tmp_path / "clone", remote, "main")
@@ -157,7 +155,7 @@ def test_what_the_tests_write_is_private(tmp_path: Path, forge: MemoryForge) -> 
     assert stat.S_IMODE((tree.directory / "a.py").stat().st_mode) == 0o600
 
 
-def _file(folder: Path, data: bytes) -> Path:
+def _raw_tree(bare: Path, folder: Path, data: bytes) -> str:
     path = folder / "object"
     path.write_bytes(data)
-    return path
+    return git(bare, "hash-object", "-t", "tree", "-w", "--literally", str(path))

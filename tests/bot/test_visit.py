@@ -59,6 +59,18 @@ def test_new_findings_update_the_same_pull_request(forge: MemoryForge, shop: Rep
     assert visit(forge, shop) == {"left": ["lm201", "lm301"]}
 
 
+def test_a_title_that_somebody_has_changed_stays(forge: MemoryForge, shop: RepositoryId) -> None:
+    visit(forge, shop)
+    forge.known["ann/shop"].pulls[2] = replace(forge.pulls("ann/shop")[1], title="fix(beat): end the task")
+    more = {"app/c.py": unclosed("three"), "more.py": DANGLING}
+    forge.commit_files("ann/shop", "main", more)
+    assert visit(forge, shop) == {"updated": ["lm201", "lm301"]}
+    assert [pull.title for pull in forge.pulls("ann/shop")] == [
+        "LM201 unclosed-resource: mend 3 places in 3 files",
+        "fix(beat): end the task",
+    ]
+
+
 def test_a_base_that_moves_elsewhere_is_nothing_new(forge: MemoryForge, shop: RepositoryId) -> None:
     visit(forge, shop)
     before = forge.branches("ann/shop")
