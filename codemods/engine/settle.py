@@ -24,14 +24,14 @@ def entries(examined: Examined, *, fixing: bool, only: frozenset[str]) -> list[E
         return [_open(finding, fixing, only) for finding in examined.found]
     waiting = list(examined.found)
     settled: list[Entry] = []
+    still_open = Counter(map(_key, examined.remaining))
     for fix in outcome.fixed:
-        finding = _take(waiting, fix.finding) or fix.finding
+        finding = _take(waiting, fix.finding) or _take_reworded(waiting, fix.finding, still_open) or fix.finding
         settled.append(Entry("", finding, Status.FIXED, fix))
     for rejected in outcome.rejected:
         finding = _take(waiting, rejected.finding) or rejected.finding
         settled.append(Entry("", finding, Status.REJECTED, reason=rejected.reason))
     rewrites = {_key(finding): finding.rewrite for finding in outcome.open}
-    still_open = Counter(map(_key, examined.remaining))
     for finding in sorted(waiting, key=lambda finding: finding.rewrite is not None):
         rewrite = rewrites.get(_key(finding))
         if finding.rewrite and rewrite:  # it may have been found unsafe on the way
@@ -53,6 +53,16 @@ def _take(waiting: list[Finding], finding: Finding) -> Finding | None:
     moved = [other for other in waiting if _key(other) == _key(finding)]
     alike: Iterable[Finding] = (other for other in moved if _title(other) == _title(finding))
     taken = next(iter(same), None) or next(iter(alike), None) or next(iter(moved), None)
+    if taken is not None:
+        waiting.remove(taken)
+    return taken
+
+
+def _take_reworded(waiting: list[Finding], finding: Finding, still_open: Counter[_Key]) -> Finding | None:
+    """Remove what ``finding`` was before another rewrite changed its text: gone, and in the same function."""
+    place = (finding.path, finding.code, finding.scope)
+    gone = (other for other in waiting if not still_open[_key(other)])
+    taken = next((other for other in gone if (other.path, other.code, other.scope) == place), None)
     if taken is not None:
         waiting.remove(taken)
     return taken

@@ -41,7 +41,8 @@ _TASKS = tuple(
         (b".create_task(", b"new_event_loop("),
     )
 )
-_LOOP_SCOPES = ((b"fixture", b"async def", b"pytest"), (b"mark.asyncio", b"scope"))
+# The same for "pytest".
+_LOOP_SCOPES = ((b"pytest", b"fixture", b"async def"), (b"pytest", b"mark.asyncio", b"scope"))
 _FRESH_LOOPS = (
     *_RUNS,
     (b"asyncio", b"new_event_loop(", b".run_until_complete("),
@@ -74,24 +75,26 @@ NEEDLES: dict[str, Needles] = {
     ),
     "LM301": _TASKS,
     "LM302": tuple((*group, b".cancel(") for group in _TASKS),
-    "LM304": ((b"gather(", b"async with", b"asyncio"),),
+    "LM304": tuple((*group, b"gather(", b"asyncio") for group in resource_needles(constructor_names())),
     "LM401": _LOOP_SCOPES,
     "LM402": _LOOP_SCOPES,
-    "LM403": ((b"event_loop", b"fixture"),),
-    "LM404": ((b"mark.asyncio(", b"scope"), (b"mark.asyncio('",), (b'mark.asyncio("',)),
-    "LM405": ((b"fixture", b"async def", b"pytest"), (b"mark.asyncio",)),
+    "LM403": ((b"pytest", b"event_loop", b"fixture"),),
+    "LM404": tuple(
+        (b"pytest", *group) for group in ((b"mark.asyncio(", b"scope"), (b"mark.asyncio('",), (b'mark.asyncio("',))
+    ),
+    "LM405": ((b"pytest", b"fixture", b"async def"), (b"pytest", b"mark.asyncio")),
     "LM406": ((b"async def test",), *resource_needles(constructor_names())),
     "LM501": (*_RUNS, (b".run_until_complete(",), (b"nest_asyncio",)),
 }
 """The rarer a needle, the faster: ``asyncio.create_task(`` leaves 1 % of files, ``create_task`` 6 %."""
 
-_NEED_RESOURCES = ("LM201", "LM202", "LM203", "LM204", "LM406")
+_NEED_RESOURCES = ("LM201", "LM202", "LM203", "LM204", "LM304", "LM406")
 
 CONTEXT: dict[str, Needles] = {
     "LM401": ((b"pytest",), (b"async def test",)),
     "LM402": ((b"pytest",), (b"async def test",)),
     "LM403": ((b"pytest",), (b"async def test",), (b"event_loop",)),
-    "LM404": ((b"mark.asyncio(",),),
+    "LM404": ((b"pytest", b"mark.asyncio("),),
     "LM405": ((b"pytest",), (b"async def test",)),
     "LM406": ((b"pytest",), (b"async def test",), *resource_needles(constructor_names())),
 }
