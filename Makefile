@@ -9,7 +9,7 @@ REPO ?= examples/service
 FAMILY ?= 6
 
 .DEFAULT_GOAL := help
-.PHONY: help diff test lint fmt accept new-rule docs bench ecosystem setup-servers clean
+.PHONY: help diff test test-matrix lint fmt accept new-rule docs bench ecosystem setup-servers clean
 
 help:  ## Show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -26,7 +26,10 @@ diff: $(STAMP)  ## What loopmend would change, unsafe fixes marked as such (REPO
 	@cd "$(REPO)" && "$(CURDIR)/$(BIN)/loopmend" diff --no-cache --unsafe-fixes $(ARGS) || test $$? -eq 1
 
 test: $(STAMP)  ## Run all tests (ARGS="-k name" for some)
-	@$(BIN)/python -X dev -m pytest -n auto $(ARGS)
+	@$(BIN)/python -X dev -m pytest -n auto -m "not slow" $(ARGS)
+
+test-matrix: $(STAMP)  ## The suites of the fixtures under all kinds of pytest-asyncio, in environments of their own
+	@$(BIN)/python -X dev -m pytest -n auto tests/test_project_matrix.py tests/test_project_fixtures.py $(ARGS)
 
 lint: $(STAMP)  ## ruff, mypy --strict, and the direction of the imports
 	@$(BIN)/ruff check

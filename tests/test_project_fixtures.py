@@ -30,7 +30,11 @@ ROOT = Path(__file__).parent.parent / "fixtures"
 RULES = [rule for rule in all_rules() if isinstance(rule, ProjectRule)]
 NEEDLES = {group for rule in RULES for group in CONTEXT[rule.code]}
 CASES = sorted(path.parent for path in ROOT.glob("*/*/before"))
-PYTEST = {"0.21.2": "7.4.4", "0.23.8": "7.4.4", "0.25.3": "8.4.2", "0.26.0": "8.4.2", "1.5.0": "9.2.0"}
+PYTEST = {
+    **dict.fromkeys(["0.21.2", "0.23.8"], "7.4.4"),
+    **dict.fromkeys(["0.24.0", "0.25.3", "0.26.0", "1.0.0"], "8.4.2"),
+    "1.5.0": "9.2.0",
+}
 """The versions that cases run with, each with a pytest of its time."""
 SYMPTOMS = (
     "attached to a different loop",
@@ -44,13 +48,13 @@ SYMPTOMS = (
 )
 
 
-def load(directory: Path) -> Project:
+def load(directory: Path, python: Path | None = None) -> Project:
     modules = {}
     for path in sorted(directory.rglob("*.py")):
         name, data = path.relative_to(directory).as_posix(), path.read_bytes()
         if any(all(needle in data for needle in group) for group in NEEDLES):
             modules[name] = Module(Source(name, data))
-    return Project(directory, modules, environ={})
+    return Project(directory, modules, python=python, environ={})
 
 
 def find(directory: Path) -> list[Finding]:
@@ -75,9 +79,9 @@ def write(directory: Path, edits: Iterable[Edit]) -> None:
         path.write_bytes(source.with_text(text).data)
 
 
-def settle(directory: Path) -> None:
+def settle(directory: Path, python: Path | None = None) -> None:
     """Make every rewrite, unsafe ones too, as the engine does: with its checks, until none is left."""
-    project = load(directory)
+    project = load(directory, python)
     outcome = converge_project(project, find_in, lambda finding: finding.rewrite is not None)
     assert not outcome.rejected, outcome.rejected
     for path, source in outcome.sources.items():

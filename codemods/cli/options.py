@@ -38,6 +38,12 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--exclude", multiple=True, metavar="GLOBS", help="Paths to leave out, in place of the usual ones."),
     click.option("--extend-exclude", multiple=True, metavar="GLOBS", help="Paths to leave out besides the usual ones."),
     click.option("--target-version", metavar="VERSION", help="The oldest Python that the code runs on, such as 3.12."),
+    click.option(
+        "--python",
+        type=click.Path(exists=True, path_type=Path),
+        metavar="PATH",
+        help="The environment, or its interpreter, that the tests run with: its metadata is read, nothing is run.",
+    ),
     click.option("--output-format", type=click.Choice(OUTPUT_FORMATS), help="How findings are printed."),
     click.option("--statistics", is_flag=True, help="Print how many findings each rule has, instead of the findings."),
     click.option("--exit-zero", is_flag=True, help="Exit with 0 although there is something to report."),

@@ -130,14 +130,16 @@ class Examiner:
         for source, codes in triggers:
             for code in codes:
                 by_code.setdefault(code, []).append(source.path)
-        project = Project(self.task.directory, {}, {source.path: source for source, _ in triggers})
+        overlay = {source.path: source for source, _ in triggers}
+        project = Project(self.task.directory, {}, overlay, python=self.task.settings.python)
         return self.analyser.starting(project, by_code)
 
     def _read(self, paths: list[str], overlay: dict[str, Source]) -> tuple[Project, list[Finding]]:
         from codemods.facts.module import Module
         from codemods.project.tree import Project
 
-        project, settings = Project(self.task.directory, {}, overlay), self.task.settings
+        settings = self.task.settings
+        project = Project(self.task.directory, {}, overlay, python=settings.python)
         modules: dict[str, Module] = {}
         broken: list[Finding] = []
         for path in paths:
@@ -148,7 +150,7 @@ class Examiner:
                 modules[path] = Module(source, settings.target_version, settings.resource)
             except CANNOT_PARSE as error:
                 broken += self.analyser.loud([unparsable(source, error)], source)
-        return Project(self.task.directory, modules, overlay), broken
+        return Project(self.task.directory, modules, overlay, python=settings.python), broken
 
     def _wanted(self, found: list[Finding]) -> Callable[[Finding], bool] | None:
         """Says of a finding whether its rewrite may be carried out; None when none of these may."""

@@ -70,11 +70,13 @@ class Settings:
     pytest_asyncio_version: str = ""
     resource: tuple[Resource, ...] = ()
     """What the user adds to the catalog of resources; in the config file an array of tables."""
+    python: Path | None = None
+    """The interpreter or the virtual environment whose packages the tests run with. Not a key."""
     root: Path = Path()
     """Where the config file stands; patterns and finding ids are relative to it. Not a key."""
 
 
-_NOT_KEYS = {"root"}
+_NOT_KEYS = {"python", "root"}
 KEYS = tuple(f.name.replace("_", "-") for f in fields(Settings) if f.name not in _NOT_KEYS)
 
 
