@@ -19,6 +19,7 @@ from codemods.rewriting.operations import (
     InsertAfter,
     InsertBefore,
     NameArguments,
+    NameValue,
     RemoveFinally,
     RemoveStatement,
     WrapInCall,
@@ -137,6 +138,13 @@ def test_statements_go_in_front_below_the_comments() -> None:
     module = Module(source)
     inserted = changed(source, InsertBefore(module.span(module.tree.body[1]), "x = 0"))
     assert inserted.text == "a = 1\n\n# about b\nx = 0\nb = 2\n"
+
+
+def test_a_value_gets_a_name() -> None:
+    source = Source("m.py", b"# c\nf(\n    1,\n)  # d\n")
+    module = Module(source)
+    operation = NameValue(module.span(module.tree.body[0]), "x")
+    assert changed(source, operation).text == "# c\nx = f(\n    1,\n)  # d\n"
 
 
 def test_every_comment_of_a_removed_statement_stays() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 
-from codemods.facts.module import FunctionNode, Module
+from codemods.facts.module import Module
 from codemods.facts.nodes import FUNCTIONS
 from codemods.facts.variables import bound_otherwise
 
@@ -102,23 +102,3 @@ def arguments(module: Module, call: ast.Call) -> list[Argument]:
         else:
             found.append(Argument(node, True, ()))
     return found
-
-
-def own_names(function: FunctionNode) -> set[str]:
-    """Every identifier that occurs in a function, whatever it binds or means."""
-    names: set[str] = set()
-    for node in ast.walk(function):
-        match node:
-            case ast.Name(id=name) | ast.arg(arg=name):
-                names.add(name)
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                names.add(name)
-            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-                names.add(name)
-            case ast.MatchMapping(rest=str(name)):
-                names.add(name)
-            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-                names.update(alias.asname or alias.name.partition(".")[0] for alias in aliases)
-            case ast.Global(names=listed) | ast.Nonlocal(names=listed):
-                names.update(listed)
-    return names

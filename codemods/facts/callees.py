@@ -23,6 +23,22 @@ def callee(module: Module, call: ast.expr) -> FunctionNode | None:
     return None
 
 
+def given_function(module: Module, value: ast.expr) -> FunctionNode | ast.Lambda | None:
+    """The function of this file, or the lambda, that is handed on as ``value``; ``partial`` is seen through."""
+    if isinstance(value, ast.Call) and module.qualname(value.func) == "functools.partial" and value.args:
+        value = value.args[0]
+    match value:
+        case ast.Lambda():
+            return value
+        case ast.Name(id=name):
+            found = module.definition(name, value)
+            return None if isinstance(found, ast.ClassDef) else found
+        case ast.Attribute(value=receiver, attr=attr):
+            cls = instance_class(module, receiver)
+            return module.method(cls, attr) if cls is not None else None
+    return None
+
+
 def instance_class(module: Module, receiver: ast.expr) -> ast.ClassDef | None:
     """The class of this file that ``receiver`` is an instance of: ``self``, ``Class()``, ``x = Class()``."""
     if isinstance(receiver, ast.Call) and isinstance(receiver.func, ast.Name):

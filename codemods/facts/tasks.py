@@ -87,6 +87,17 @@ class Tasks:
             return any(self.is_loop(value, depth - 1) for value in self._variables.attribute_values(node))
         return False
 
+    def may_be_loop(self, node: ast.expr) -> bool:
+        """Whether an expression is known to be a loop, or is a parameter that says so."""
+        if self.is_loop(node) or not isinstance(node, ast.Name):
+            return self.is_loop(node)
+        scope = self._variables.binder(node)
+        given = [a for a in self._module.arguments(node.id) if self._module.binding_scope(a) is scope]
+        return any(
+            a.arg in ("loop", "event_loop") or (a.annotation is not None and tail(a.annotation) == "AbstractEventLoop")
+            for a in given
+        )
+
     # -- starting ---------------------------------------------------------------------------
 
     def _candidates(self) -> list[ast.Call]:

@@ -6,7 +6,7 @@ import ast
 from collections import defaultdict
 from functools import cached_property
 
-from codemods.facts.module import Module, ScopeNode
+from codemods.facts.module import FunctionNode, Module, ScopeNode
 
 BINDERS = (ast.Assign, ast.AnnAssign)
 """The statements that give a name or an attribute a value, on their own."""
@@ -89,3 +89,23 @@ def bound_otherwise(module: Module, name: str, scope: ScopeNode) -> bool:
         if name in names and node is not scope and module.scope(node) is scope:
             return True
     return False
+
+
+def own_names(function: FunctionNode) -> set[str]:
+    """Every identifier that occurs in a function, whatever it binds or means."""
+    names: set[str] = set()
+    for node in ast.walk(function):
+        match node:
+            case ast.Name(id=name) | ast.arg(arg=name):
+                names.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                names.add(name)
+            case ast.MatchMapping(rest=str(name)):
+                names.add(name)
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                names.update(alias.asname or alias.name.partition(".")[0] for alias in aliases)
+            case ast.Global(names=listed) | ast.Nonlocal(names=listed):
+                names.update(listed)
+    return names

@@ -84,3 +84,6 @@ STATE_ATTRIBUTES = _words(
     "closed is_closed is_connected connected is_closing get_extra_info getsockname name at_eof returncode pid"
 )
 """What tells about an object, open or closed."""
+
+LOCKS = re.compile(r"lock|mutex|(^|_)sem|condition", re.I)
+"""How things are called that are held for a while and let others wait."""

@@ -13,6 +13,7 @@ from codemods.rewriting.operations import (
     ExtractCoroutine,
     InsertAfter,
     InsertBefore,
+    NameValue,
     RemoveDefinition,
     RemoveFinally,
     RemoveStatement,
@@ -21,8 +22,9 @@ from codemods.rewriting.operations import (
     WrapInWith,
 )
 
-_Placing = RemoveStatement | RemoveDefinition | RemoveFinally | ReplaceStatement | InsertBefore | InsertAfter
-BlockOperation = _Placing | WrapInWith | EnterAsyncWith | WrapInTry | ExtractCoroutine
+_Removing = RemoveStatement | RemoveDefinition | RemoveFinally
+_Placing = NameValue | ReplaceStatement | InsertBefore | InsertAfter
+BlockOperation = _Removing | _Placing | WrapInWith | EnterAsyncWith | WrapInTry | ExtractCoroutine
 _Body = TypeVar("_Body", cst.Module, cst.IndentedBlock)
 _TEMPLATE = cst.PartialParserConfig(default_newline="\n", default_indent="    ")
 _BLANK = cst.EmptyLine(indent=False)
@@ -57,6 +59,9 @@ class BlockEditor:
                 index = self._index(locate.statement(at))
                 new = _with_leading(statements(code)[0], _leading(self.statements[index]))
                 self._put(index, index + 1, [new])
+            case NameValue(at=at, name=name):
+                index = self._index(locate.statement(at))
+                self.statements[index] = _naming(self.statements[index], name)
             case InsertBefore(at=at, code=code):
                 for statement in statements(code):
                     self.insert_before(locate.statement(at), statement)
@@ -238,6 +243,13 @@ def with_item(binding: Statement, *, keep_await: bool) -> tuple[cst.WithItem, cs
     if not keep_await and isinstance(value, cst.Await):
         value = value.expression
     return cst.WithItem(item=value, asname=cst.AsName(name=name)), binding.trailing_whitespace
+
+
+def _naming(statement: Statement, name: str) -> Statement:
+    if isinstance(statement, cst.SimpleStatementLine) and isinstance(expression := statement.body[0], cst.Expr):
+        assignment = cst.Assign(targets=[cst.AssignTarget(cst.Name(name))], value=expression.value)
+        return statement.with_changes(body=[assignment, *statement.body[1:]])
+    raise MisplacedError("an expression on a line of its own was expected")
 
 
 def _returning(statement: Statement) -> Statement:

@@ -31,6 +31,7 @@ from codemods.rewriting.operations import (
     InsertAfter,
     InsertBefore,
     NameArguments,
+    NameValue,
     RemoveDefinition,
     RemoveFinally,
     RemoveKeyword,
@@ -83,7 +84,9 @@ class Hands(cst.CSTTransformer):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
             case RemoveDefinition(at=first) | ReplaceStatement(at=first):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
-            case InsertBefore(at=first) | InsertAfter(at=first) | EnterAsyncWith(binding=first):
+            case NameValue(at=first) | InsertBefore(at=first):
+                self._blocks.setdefault(self._locate.statement(first), []).append(operation)
+            case InsertAfter(at=first) | EnterAsyncWith(binding=first):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
             case WrapInWith(first=first) | WrapInTry(first=first) | ExtractCoroutine(first=first):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
@@ -182,6 +185,7 @@ def _order(operation: BlockOperation) -> int:
 
 
 _TURNS = (
-    *(RemoveStatement, RemoveDefinition, RemoveFinally, ReplaceStatement, InsertBefore, InsertAfter),
+    *(RemoveStatement, RemoveDefinition, RemoveFinally),
+    *(NameValue, ReplaceStatement, InsertBefore, InsertAfter),
     *(WrapInWith, WrapInTry, EnterAsyncWith, ExtractCoroutine),
 )

@@ -88,6 +88,14 @@ class RemoveParameter(Operation):
 
 
 @dataclass(frozen=True, slots=True)
+class NameValue(Operation):
+    """Keep the value of the expression that is the statement at ``at``: ``f()`` becomes ``name = f()``."""
+
+    at: Span
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveDefinition(Operation):
     """Take a function or class out, with its decorators, its docstring and the comments that are about it alone."""
 

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from codemods.facts.awaitables import Argument, Filling, own_names
+from codemods.facts.awaitables import Argument, Filling
 from codemods.facts.flow import repeating_loop
 from codemods.facts.module import FunctionNode, Module
 from codemods.facts.nodes import FUNCTIONS, start, walk_scope
 from codemods.facts.task_uses import Use
 from codemods.facts.tasks import collection, tasks_of
-from codemods.facts.variables import bound_otherwise
+from codemods.facts.variables import bound_otherwise, own_names
 from codemods.model import Operation, Rewrite, Safety
 from codemods.rewriting.operations import (
     InsertBefore,

@@ -75,6 +75,7 @@ NEEDLES: dict[str, Needles] = {
     ),
     "LM301": _TASKS,
     "LM302": tuple((*group, b".cancel(") for group in _TASKS),
+    "LM303": _TASKS,
     "LM304": tuple((*group, b"gather(", b"asyncio") for group in resource_needles(constructor_names())),
     "LM401": _LOOP_SCOPES,
     "LM402": _LOOP_SCOPES,
@@ -85,6 +86,13 @@ NEEDLES: dict[str, Needles] = {
     "LM405": ((b"pytest", b"fixture", b"async def"), (b"pytest", b"mark.asyncio")),
     "LM406": ((b"async def test",), *resource_needles(constructor_names())),
     "LM501": (*_RUNS, (b".run_until_complete(",), (b"nest_asyncio",)),
+    "LM601": tuple((b"asyncio", one) for one in (b"add_signal_handler(", b"signal.signal(", b"from signal import")),
+    "LM602": tuple(
+        (b"asyncio", b"loop", thread, use)
+        for thread in (b"threading.Thread(", b"import Thread", b"threading.Timer(", b"to_thread(", b"run_in_executor(")
+        for use in (b"loop.call_soon(", b"loop.call_later(", b".create_task(", b"ensure_future(", b"loop.stop(")
+    ),
+    "LM603": tuple((*group, b"signal") for group in _TASKS),
 }
 """The rarer a needle, the faster: ``asyncio.create_task(`` leaves 1 % of files, ``create_task`` 6 %."""
 

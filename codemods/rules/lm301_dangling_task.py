@@ -9,11 +9,10 @@ from codemods.facts.entries import entry_coroutines
 from codemods.facts.module import Module
 from codemods.facts.task_uses import Holder, Use
 from codemods.facts.tasks import tasks_of
-from codemods.model import Finding, Operation, Related, Rewrite, Safety, Severity
-from codemods.rewriting.operations import RemoveStatement, WrapInTry
+from codemods.model import Finding, Related, Severity
 from codemods.rules.base import Rule
+from codemods.rules.task_cleanup import closed_before, end_in_finally
 from codemods.rules.task_endings import Life, cancels_at_end, life
-from codemods.rules.task_waiting import NO_GATHER, awaits, gather_at, may_wait_for_us, never_ends
 
 
 class DanglingTask(Rule):
@@ -88,13 +87,13 @@ class DanglingTask(Rule):
         holders = [one.holder for one in lives]
         scope = holders[0].scope
         assert isinstance(scope, ast.AsyncFunctionDef)
-        message = _message(holders, entries[scope], _closed_before(module, lives))
+        message = _message(holders, entries[scope], closed_before(module, lives))
         where = lives[0].block[lives[0].first]
         related = tuple(
             Related(module.path, module.span(one.block[one.first]), f"`{one.holder.code}` is mended together with it")
             for one in lives[1:]
         )
-        rewrite = _rewrite(module, lives)
+        rewrite = end_in_finally(module, lives)
         if isinstance(rewrite, str):
             return self.finding(module, where, message, Severity.WARNING, refusal=rewrite, related=related)
         return self.finding(module, where, message, Severity.WARNING, rewrite=rewrite, related=related)
@@ -135,109 +134,3 @@ def _message(holders: Sequence[Holder], runner: str, closed: str = "") -> str:
     if runner.endswith("run_until_complete"):
         return f"{names} {be} still running {when}: closing the loop then destroys {them} pending"
     return f"{names} {be} still running {when}: `{runner}` cancels {them} only after that, silently"
-
-
-def _closed_before(module: Module, lives: list[Life]) -> str:
-    """The variable of an ``async with`` around the block that one of the tasks works with."""
-    used = {node.id for one in lives for call in one.holder.starts for node in _names(call)}
-    for owner in [lives[0].owner, *module.ancestors(lives[0].owner)]:
-        if owner is lives[0].holder.scope:
-            break
-        if isinstance(owner, ast.With | ast.AsyncWith) and (both := sorted(used & _targets(owner))):
-            return both[0]
-    return ""
-
-
-def _names(node: ast.AST) -> Iterator[ast.Name]:
-    return (child for child in ast.walk(node) if isinstance(child, ast.Name))
-
-
-def _targets(statement: ast.With | ast.AsyncWith) -> set[str]:
-    return {name.id for item in statement.items if item.optional_vars for name in _names(item.optional_vars)}
-
-
-def _rewrite(module: Module, lives: list[Life]) -> Rewrite | str:
-    """One ``try`` for the tasks of one block, or why there is none."""
-    block = lives[0].block
-    begin = max(one.begin for one in lives)
-    for statement in block[lives[0].first + 1 : begin]:
-        leaves = any(isinstance(node, ast.Return) for node in ast.walk(statement))
-        if leaves or awaits(module, [statement], naps=False):
-            return (
-                f"line {statement.lineno} awaits or returns while `{lives[0].holder.code}` already runs: start the "
-                "tasks one right after the other, then one `try` covers them"
-            )
-    cancels = [statement for one in lives for statement in one.cancels]
-    rest = [statement for statement in block[begin:] if statement not in cancels]
-    if not awaits(module, rest):
-        return "nothing is awaited behind the start, so the task never gets to run: await it where it has to be done"
-    starts = [call for one in lives for call in one.holder.starts]
-    if reason := never_ends(module, [call.args[0] for call in starts]):
-        return reason
-    gather = gather_at(module, block[begin])
-    if gather is None:
-        return NO_GATHER
-    if any(one.holder.code == "_" for one in lives):
-        return "the task is called `_`: give it a name to cancel it by"
-    rest = _inside_of_try(module, rest)
-    if not (module.stands_alone(rest[0]) and module.stands_alone(rest[-1])):
-        return "the statements behind the start share their lines with other code: put each on a line of its own"
-    lines = [line for one in lives for line in _cancelling(module, one)]
-    arguments = [f"*{one.holder.items}" if one.holder.many else one.holder.code for one in lives]
-    cleanup = "\n".join([*lines, gather.waiting_for(arguments)])
-    operations: list[Operation] = [RemoveStatement(module.span(statement)) for statement in cancels]
-    operations.append(WrapInTry(module.span(rest[0]), module.span(rest[-1]), cleanup))
-    why_unsafe = may_wait_for_us(module, rest[0], starts)
-    if _ends_early(module, lives):
-        why_unsafe = "the task ends with its block, although the coroutine goes on behind that"
-    return Rewrite(
-        title="Cancel the task in a `finally` and wait for it" if len(arguments) == 1 else "Cancel and await the tasks",
-        safety=Safety.UNSAFE if why_unsafe else Safety.SAFE,
-        operations=(*operations, *gather.operations),
-        why_unsafe=why_unsafe,
-    )
-
-
-def _inside_of_try(module: Module, rest: list[ast.stmt]) -> list[ast.stmt]:
-    """The statements to cover: those inside a last ``try`` whose ``finally`` closes what the task may use."""
-    last = rest[-1]
-    if not isinstance(last, ast.Try) or awaits(module, rest[:-1]) or not awaits(module, last.finalbody):
-        return rest
-    caught = [statement for handler in last.handlers for statement in handler.body]
-    return rest if awaits(module, [*caught, *last.orelse]) else last.body
-
-
-def _cancelling(module: Module, one: Life) -> list[str]:
-    """The lines that cancel a task, or all tasks of a list."""
-    if one.cancels:
-        return [ast.unparse(statement) for statement in one.cancels]
-    if not one.holder.many:
-        return [f"{one.holder.code}.cancel()"]
-    name = _loop_name(module, one)
-    return [f"for {name} in {one.holder.items}:", f"    {name}.cancel()"]
-
-
-def _loop_name(module: Module, one: Life) -> str:
-    """A name for one of ``tasks`` that is free in the function, or was used to fill the list only."""
-    filling = {node for index in range(one.first, one.begin) for node in _names(one.block[index])}
-    outside = {node.id for node in _names(one.holder.scope) if node not in filling} | set(module.imports.names)
-    inside = {node.id for node in filling} - {node.id for node in filling if isinstance(node.ctx, ast.Store)}
-    plural = one.holder.code
-    singular = plural[:-1] if plural.endswith("s") and not plural.endswith("ss") else "task"
-    candidates = [singular, "task", "pending", *(f"task_{number}" for number in range(2, 100))]
-    return next(name for name in candidates if name not in outside | inside and name.isidentifier())
-
-
-def _ends_early(module: Module, lives: list[Life]) -> bool:
-    """Whether the coroutine awaits more behind the block, and the tasks could live on there."""
-    owner = lives[0].owner
-    while isinstance(owner, ast.stmt) and owner is not lives[0].holder.scope:
-        if isinstance(owner, ast.With | ast.AsyncWith):
-            targets = _targets(owner)
-            if all(targets & {n.id for call in one.holder.starts for n in _names(call)} for one in lives):
-                return False
-        above = module.block(owner)
-        if awaits(module, above.statements[above.index + 1 :]):
-            return True
-        owner = above.owner
-    return False

@@ -9,15 +9,15 @@ from codemods.facts import vocabulary as words
 from codemods.facts.awaitables import Argument, arguments
 from codemods.facts.flow import TRIES
 from codemods.facts.holding import Holding, holdings, reads_of_holding
-from codemods.facts.module import FunctionNode, Module
-from codemods.facts.nodes import FUNCTIONS, tail, walk_scope
+from codemods.facts.module import Module
+from codemods.facts.nodes import FUNCTIONS, tail
+from codemods.facts.raising import handles_errors
 from codemods.facts.task_uses import Use
 from codemods.facts.tasks import tasks_of
 from codemods.facts.uses import Tracer
 from codemods.model import Finding, Severity
 from codemods.rules.base import Rule
 from codemods.rules.gathering import settle
-from codemods.rules.task_waiting import LOCKS, coroutine_function, walk_body
 
 
 class GatherLeavesSiblings(Rule):
@@ -65,7 +65,7 @@ class GatherLeavesSiblings(Rule):
         for call in calls:
             given = arguments(module, call)
             mine = [h for h in held if h.function is module.function(call) and _is_open(module, h, call)]
-            if not mine or _is_looked_after(module, call, given) or _never_raises(module, given):
+            if not mine or _is_looked_after(module, call, given) or _never_raise(module, given):
                 continue
             inside = {node for part in (call, *(i for a in given for i in a.items)) for node in ast.walk(part)}
             for holding in mine:
@@ -142,41 +142,6 @@ _LOOKING_AFTER = {"TaskGroup", "create_task_group", "raises", "assertRaises", "a
 """Context managers that wait for tasks, and those of tests that expect an error."""
 
 
-def _never_raises(module: Module, given: list[Argument]) -> bool:
+def _never_raise(module: Module, given: list[Argument]) -> bool:
     """Whether every coroutine is of a function of this file that handles its errors itself."""
-    if not all(argument.items for argument in given):
-        return False
-    functions = [coroutine_function(module, item) for argument in given for item in argument.items]
-    return all(function is not None and _handles_all(function) for function in functions)
-
-
-def _handles_all(function: FunctionNode) -> bool:
-    """Whether whatever a function awaits or raises stands in a ``try`` that lets no error through."""
-    covered: set[ast.AST] = set()
-    for attempt in (node for node in walk_body(function) if isinstance(node, TRIES)):
-        if any(_swallows(handler) for handler in attempt.handlers):
-            covered.update(node for statement in attempt.body for node in walk_scope(statement))
-            covered.update(
-                node
-                for handler in attempt.handlers
-                for statement in handler.body
-                for node in walk_scope(statement)
-                if isinstance(node, ast.Await)
-            )
-    loose = [node for node in walk_body(function) if node not in covered]
-    risky = any(isinstance(node, ast.Await | ast.AsyncFor | ast.Raise) for node in loose)
-    return bool(covered) and not risky and all(_only_locks(n) for n in loose if isinstance(n, ast.AsyncWith))
-
-
-def _only_locks(statement: ast.AsyncWith) -> bool:
-    expressions = [item.context_expr for item in statement.items]
-    return all(isinstance(e, ast.Name | ast.Attribute) and LOCKS.search(tail(e)) for e in expressions)
-
-
-def _swallows(handler: ast.ExceptHandler) -> bool:
-    """Whether a handler catches every Exception and raises nothing itself."""
-    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    if not any(kind is None or tail(kind) in ("Exception", "BaseException") for kind in caught):
-        return False
-    inside = [node for statement in handler.body for node in walk_scope(statement)]
-    return not any(isinstance(node, ast.Raise) for node in inside if not isinstance(node, FUNCTIONS))
+    return all(a.items and all(handles_errors(module, item) for item in a.items) for a in given)

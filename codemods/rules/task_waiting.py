@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
+from codemods.facts import vocabulary as words
 from codemods.facts.flow import LOOPS, TRIES, falls_through
 from codemods.facts.module import FunctionNode, Module
 from codemods.facts.nodes import FUNCTIONS, is_self_attribute, tail, walk_scope
 from codemods.model import Operation
 from codemods.rewriting.operations import ChangeFromImport
 
-LOCKS = re.compile(r"lock|mutex|(^|_)sem|condition", re.I)
-"""How things are called that one holds for a while."""
 _WAITS = {"put", "get", "wait", "join", "acquire"}
 _CATCHES_CANCELLATION = {"asyncio.CancelledError", "asyncio.exceptions.CancelledError", "BaseException"}
 
@@ -95,7 +93,7 @@ def may_wait_for_us(module: Module, where: ast.stmt, calls: Iterable[ast.Call]) 
         if isinstance(above, FUNCTIONS):
             break
         for lock in [item.context_expr for item in above.items] if isinstance(above, ast.AsyncWith) else ():
-            if isinstance(lock, ast.Name | ast.Attribute) and LOCKS.search(tail(lock)):
+            if isinstance(lock, ast.Name | ast.Attribute) and words.LOCKS.search(tail(lock)):
                 return f"`{module.code(lock)}` is held meanwhile: a task that needs it to clean up would never end"
     for function in (started_function(module, call) for call in calls):
         for attempt in (node for node in walk_body(function) if isinstance(node, TRIES)) if function else ():
