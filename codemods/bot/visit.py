@@ -90,7 +90,8 @@ class Visit:
             yield Preview(scene)
             return
         repository = scene.repository
-        observed = self._observe(scene, scene.clone, repository.id, scene.remote)
+        home = self._present_home(scene)
+        observed = self._observe(scene, scene.clone, home.id, self._remote(home))
         actions = self._plan(scene, observed)
         if not actions:
             yield Preview(_nothing(scene))
@@ -127,6 +128,15 @@ class Visit:
         if not scene.groups and not any(trusted(self._forge, scene.repository.id, scene.repository.id)):
             return scene.repository
         return self._forge.fork(scene.repository.id)
+
+    def _present_home(self, scene: _Scene) -> Repository:
+        """Where our branches are now; a fork that is still to be made has none."""
+        repository = scene.repository
+        if repository.can_push and not self._policy.fork:
+            return repository
+        heads = (pull.head for pull in trusted(self._forge, repository.id, repository.id))
+        fork = next((head for head in heads if head.path and head != repository.id), None)
+        return self._forge.repository(fork) if fork else repository
 
     def _site(self, scene: _Scene, home: Repository, folder: Path) -> Site:
         clone, remote = scene.clone, scene.remote

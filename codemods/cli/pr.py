@@ -116,9 +116,12 @@ def close(everything: bool, **options: Any) -> int:
 
 
 def _run(*, dry_run: bool, first: int, journal: Path | None, jobs: int, **options: Any) -> int:
+    import gc
+
     from codemods.bot.fleet import Fleet, HeldError
     from codemods.bot.journal import Journal
 
+    gc.enable()  # unlike a run over files, this one may take hours
     where = _Where.take(options)
     signed = options.pop("api_commits")
     policy = _policy(options)

@@ -225,6 +225,8 @@ def test_a_fork_where_the_token_may_not_push(forge: MemoryForge, shop: Repositor
     assert visit(forge, shop) == {"opened": ["lm201", "lm301"]}
     assert sorted(forge.branches("ann/shop")) == ["main"]
     assert {pull.head.path for pull in forge.pulls("ann/shop")} == {"loopmend-bot/shop"}
+    previews = Visit(forge, shop, Policy(), forge.look).preview()
+    assert [each.row.what for each in previews] == ["would leave", "would leave"]
     for number in range(3):  # the fork falls behind
         forge.commit_files("ann/shop", "main", {f"other{number}.py": "print(1)\n"})
     forge.commit_files("ann/shop", "main", {"app/c.py": unclosed("three")})
