@@ -249,7 +249,12 @@ def _is_ours(clone: Clone, sha: str, remote: Remote) -> bool:
 
 def _nothing(scene: _Scene) -> Row:
     report = scene.looked.report
+    found, unsafe = len(report.entries), len(report.held_back)
     why = f"nothing to mend in {report.files} files"
+    if found:
+        why += f": {found} findings without a fix that may be made" + (
+            f", {unsafe} with an unsafe one" if unsafe else ""
+        )
     return Row(str(scene.repository.id), "clean", "", why)
 
 

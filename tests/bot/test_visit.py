@@ -181,6 +181,8 @@ def test_a_run_for_one_rule_leaves_the_pull_requests_of_others(forge: MemoryForg
 
 def test_unsafe_fixes_have_drafts_of_their_own(forge: MemoryForge) -> None:
     id = forge.add("ann/shop", {"a.py": MAYBE_TWO_RUNS, "b.py": unclosed("one")})
+    left_out = ["nothing to mend in 2 files: 1 findings without a fix that may be made, 1 with an unsafe one"]
+    assert visit(forge, id, select=("LM101",)) == {"clean": left_out}
     assert visit(forge, id) == {"opened": ["lm201"]}
     assert visit(forge, id, unsafe_fixes=True) == {"left": ["lm201"], "opened": ["lm101-unsafe"]}
     safe, unsafe = forge.pulls("ann/shop")
