@@ -100,6 +100,13 @@ def test_a_commit_on_a_branch_that_has_moved_is_refused(world: World, repo: Repo
     assert repo.heads()["loopmend/one"] == moved
 
 
+def test_a_commit_on_a_protected_branch_is_refused(world: World, repo: Repo) -> None:
+    start = repo.write("loopmend/one", {"a.py": "x = 1\n"})
+    repo.protected.add("loopmend/one")
+    with pytest.raises(Denied, match="permission to push"):
+        _commit(world, repo, start, FileChange("a.py", b"x = 3\n"))
+
+
 def test_a_file_to_execute_is_left_to_git(world: World, repo: Repo) -> None:
     start = repo.write("loopmend/one", {"a.py": "x = 1\n"})
     assert _commit(world, repo, start, FileChange("a.py", b"x = 3\n", executable=True)) is None

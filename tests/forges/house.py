@@ -143,6 +143,8 @@ class House:
         """A repository with one commit."""
         repo = self._add(path, branch, writers)
         repo.git("init", "-q", "--bare", f"--initial-branch={branch}")
+        for wish in ("allowFilter", "allowAnySHA1InWant"):  # as forges have it, for partial clones
+            repo.git("config", f"uploadpack.{wish}", "true")
         repo.write(branch, {"README": "hello\n"}, "first")
         return repo
 
