@@ -22,6 +22,7 @@ class GitServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.root = root
         self.token = token
+        self.username = "x-access-token"
         self.requests: list[str] = []
         self.broken: dict[str, int] = {}
         """Parts of paths, and how many requests for them are answered with 500 after they took effect."""
@@ -63,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
         return b"".join(parts)
 
     def _serve(self, body: bytes) -> None:
-        expected = base64.b64encode(f"x-access-token:{self.server.token}".encode()).decode()
+        expected = base64.b64encode(f"{self.server.username}:{self.server.token}".encode()).decode()
         if self.headers.get("Authorization") != f"Basic {expected}":
             return self._answer(401, [("WWW-Authenticate", 'Basic realm="git"')], b"who are you?\n")
         parts = urlsplit(self.path)
