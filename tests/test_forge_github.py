@@ -36,6 +36,15 @@ def _with_token(world: World, token: str, account: str) -> GitHub:
     return GitHub(host, f"http://{host}/api/v3", Token(Secret(token)))
 
 
+def test_pull_requests_from_before_the_bot_are_not_paged_through(world: World, repo: Repo) -> None:
+    for number in range(8):
+        made = world.open(repo, f"loopmend/{number}").number
+        repo.pulls[made].created = "2026-02-01T00:00:00Z" if number > 4 else "2019-02-01T00:00:00Z"
+    world.server.page_size = 2
+    assert [each.branch for each in world.listed(repo)] == ["loopmend/7", "loopmend/6", "loopmend/5"]
+    assert world.sent("list") == 2
+
+
 def test_drafts_that_a_repository_does_not_have(world: World, repo: Repo) -> None:
     world.house.drafts = False
     with pytest.raises(Denied, match="Draft"):

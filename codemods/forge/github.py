@@ -29,6 +29,8 @@ from codemods.forge.protocol import (
 from codemods.forge.wire import Client, best_effort
 
 _log = logging.getLogger(__name__)
+_BORN = "2026-01-01T00:00:00Z"
+"""No pull request of the bot is older than the bot. Big repositories have tens of thousands that are."""
 _COMMIT = """
 mutation($input: CreateCommitOnBranchInput!) {
   createCommitOnBranch(input: $input) { commit { oid } }
@@ -93,8 +95,9 @@ class GitHub:
         raise Unavailable(f"the fork {fork.id} is still being made", 60)
 
     def pull_requests(self, id: RepositoryId, *, branch_prefix: str) -> Iterator[PullRequest]:
-        """See Forge. Reads all of them: the search index is minutes late, and late means a second one."""
-        found = self._client.read_all(f"{_repo(id)}/pulls", _id, state="all", sort="created", direction="desc")
+        """See Forge. A list, not a search: the index is minutes late, and late means a second one."""
+        path, order = f"{_repo(id)}/pulls", {"sort": "created", "direction": "desc"}
+        found = self._client.read_since(path, _id, _BORN, state="all", **order)
         for data in sorted(found, key=lambda data: -data["number"]):
             if data["head"]["ref"].startswith(branch_prefix):
                 yield self._pull_request(data)

@@ -153,23 +153,28 @@ class Client:
         found: dict[Any, Any] = {}
         for _ in range(ATTEMPTS):
             known = len(found)
-            pages = self._sweep(path, key, within, query, found)
-            if pages == 1 or len(found) == known:
+            pages = list(self._pages(path, within, query))
+            found |= {key(item): item for page in pages for item in page}
+            if len(pages) == 1 or len(found) == known:
                 break
         return list(found.values())
 
-    def _sweep(
-        self, path: str, key: Callable[[Any], Any], within: str | None, query: Query, found: dict[Any, Any]
-    ) -> int:
+    def read_since(self, path: str, key: Callable[[Any], Any], since: str, **query: str | int | bool) -> list[Any]:
+        """Of a list that only grows, newest first, what was created at ``since`` or later; each item once."""
+        found: dict[Any, Any] = {}
+        for page in self._pages(path, None, query):
+            found |= {key(item): item for item in page if item["created_at"] >= since}
+            if page and page[-1]["created_at"] < since:
+                break
+        return list(found.values())
+
+    def _pages(self, path: str, within: str | None, query: Query) -> Iterator[list[Any]]:
         query = {self.page_size: 100, **query}
-        pages = 0
         while True:
             answer = self._patiently("GET", path, query, None)
-            pages += 1
-            for item in answer.data[within] if within else answer.data or ():
-                found[key(item)] = item
+            yield answer.data[within] if within else answer.data or []
             if answer.next_page is None:
-                return pages
+                return
             # Only the query is taken from the forge: whatever host a link names gets no token.
             query = dict(parse_qsl(urlsplit(answer.next_page).query))
 

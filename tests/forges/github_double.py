@@ -309,6 +309,7 @@ class GitHubDouble(ForgeServer):
             "body": pull.body,
             "html_url": f"{self.url}/{repo.path}/pull/{pull.number}",
             "draft": pull.draft,
+            "created_at": pull.created or self.house.started,
             "merged_at": self.house.started if merged else None,
             "user": {"login": pull.author},
             "labels": [{"name": name} for name in pull.labels],

@@ -59,6 +59,7 @@ class Pull:
     reviewers: list[str] = field(default_factory=list)
     assignees: list[str] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    created: str = ""
 
 
 @dataclass
