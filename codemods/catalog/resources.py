@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,11 @@ class Resource:
         named = {self.close, *self.alt_close, *self.equal_close, *self.ends, "close", "aclose"}
         return frozenset(named - {"", *self.not_close})
 
+    @cached_property
+    def block_closers(self) -> frozenset[str]:
+        """The methods that do what leaving the object's ``async with`` does."""
+        return frozenset() if self.context == "none" else frozenset({self.close, *self.equal_close} - {""})
+
     def cleanup(self, name: str) -> str:
         """The statements that close the object called ``name``."""
         call = f"{name}.{self.close}({self.close_args})"
@@ -88,7 +93,13 @@ class Catalog:
 
     by_name: Mapping[str, Resource] = field(default_factory=dict)
 
+    @cached_property
+    def block_closers(self) -> frozenset[str]:
+        """The last words of all that does what leaving an ``async with`` does: ``close``, ``aclose``..."""
+        return frozenset(name.rpartition(".")[2] for r in self.by_name.values() for name in r.block_closers)
 
+
+@lru_cache(maxsize=4)
 def load(extra: tuple[Resource, ...] = ()) -> Catalog:
     """The catalog of this package, with ``extra`` entries that replace those of the same name."""
     return Catalog({name: resource for resource in (*_own(), *extra) for name in resource.constructors})

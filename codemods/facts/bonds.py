@@ -54,6 +54,11 @@ class Binding(NamedTuple):
 _FREE, _UNKNOWN = Binding(Bond.FREE), Binding(Bond.UNKNOWN)
 
 
+def may_bind(module: Module) -> bool:
+    """Whether the file makes anything that can be bound to a loop."""
+    return bool(module.calls(*module.catalog.by_name, *WAITED_ON))
+
+
 def strongest(bindings: list[Binding], default: Binding = _UNKNOWN) -> Binding:
     """The first of those with the strongest bond."""
     return max(bindings, key=lambda binding: (binding.bond, bool(binding.kind)), default=default)

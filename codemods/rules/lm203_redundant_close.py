@@ -82,8 +82,7 @@ class _Close:
 
 
 def _closes(module: Module) -> Iterator[_Close]:
-    names = {closer.rpartition(".")[2] for r in set(module.catalog.by_name.values()) for closer in _closers(r)}
-    for call in module.calls_ending(*names, "wait_closed"):
+    for call in module.calls_ending(*module.catalog.block_closers, "wait_closed"):
         statement = module.statement(call)
         if call.args or call.keywords or not isinstance(call.func, ast.Attribute):
             continue
@@ -97,16 +96,9 @@ def _closes(module: Module) -> Iterator[_Close]:
         if block is None:
             continue
         with_, resource = block
-        if path in _closers(resource) or (path == "wait_closed" and resource.then):
+        if path in resource.block_closers or (path == "wait_closed" and resource.then):
             unit = _unit(module, statement, name)
             yield _Close(name, resource, with_, statement, unit, is_wait=path == "wait_closed")
-
-
-def _closers(resource: Resource) -> frozenset[str]:
-    """The methods that do what leaving the ``async with`` does."""
-    if resource.context == "none":
-        return frozenset()
-    return frozenset({resource.close, *resource.equal_close} - {""})
 
 
 def _own_block(module: Module, call: ast.Call, name: str) -> tuple[ast.AsyncWith, Resource] | None:

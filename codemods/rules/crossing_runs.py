@@ -1,0 +1,70 @@
+"""Do the runs that use one object happen in one process, and what says so?"""
+
+from __future__ import annotations
+
+import ast
+from itertools import combinations
+
+from codemods.facts.bonds import WAITED_ON
+from codemods.facts.long_lived import Use
+from codemods.facts.module import FunctionNode, Module
+from codemods.facts.recurrence import both_called, is_command, is_command_line, is_offered, is_test, recurs
+from codemods.model import Severity
+
+Crossing = tuple[list[Use], str, Severity]
+"""The uses, what happens in words, and how bad it is."""
+
+
+def crossing(module: Module, uses: list[Use]) -> Crossing | None:
+    """The uses that happen on different loops in one process, and how that comes; None when none is known."""
+    by_function: dict[FunctionNode, Use] = {}
+    for use in uses:
+        by_function.setdefault(use.site.function, use)
+    error = Severity.ERROR if _is_sure(uses[0]) else Severity.WARNING
+    for function, use in by_function.items():
+        if not use.leaves_open:
+            continue
+        noun = "" if use.site.by_asgiref and not _is_task(module, function) else recurs(module, function)
+        if noun:
+            return [use], _again(f"each call of the {noun} `{function.name}`"), error
+    functions = [f for f, use in by_function.items() if not use.site.by_asgiref]
+    functions.sort(key=lambda function: not by_function[function].leaves_open)
+    if not functions or not by_function[functions[0]].leaves_open:
+        return None
+    for one, other in combinations(functions, 2):
+        if by_function[one].leaves_open and _both_happen(module, one, other):
+            unclear = is_command_line(module) and not both_called(module, one, other)
+            return [by_function[one], by_function[other]], _then(one, other), Severity.WARNING if unclear else error
+    offered = [function for function in functions if is_offered(module, function)]
+    if len(offered) > 1 and by_function[offered[0]].leaves_open and not is_command_line(module):
+        message = _then(*offered[:2]) + ", once one process calls both"
+        return [by_function[f] for f in offered], message, Severity.WARNING
+    commands = [function for function in functions if is_command(function)]
+    if len(commands) > 1 and by_function[commands[0]].leaves_open:
+        message = _then(*commands[:2]) + ": harmless while each command has a process of its own"
+        return [by_function[f] for f in commands], message, Severity.INFO
+    return None
+
+
+def _is_task(module: Module, function: FunctionNode) -> bool:
+    return recurs(module, function) == "task"
+
+
+def _is_sure(use: Use) -> bool:
+    return use.binding.sure and use.binding.kind not in WAITED_ON
+
+
+def _both_happen(module: Module, one: FunctionNode, other: FunctionNode) -> bool:
+    """Whether two functions are called in one process, on the same object."""
+    cls = module.scope(one)
+    if isinstance(cls, ast.ClassDef) and cls is module.scope(other) and not (is_test(one) or is_test(other)):
+        return True
+    return (is_test(one) and is_test(other)) or both_called(module, one, other)
+
+
+def _again(who: str) -> str:
+    return f"is bound to the loop of its first run: {who} runs a new loop, and the one before is closed"
+
+
+def _then(one: FunctionNode, other: FunctionNode) -> str:
+    return f"is bound to the loop that `{one.name}` runs, which is closed when `{other.name}` uses it on another"
