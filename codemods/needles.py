@@ -18,6 +18,14 @@ class Imported(bytes):
     """
 
 
+class Pattern(bytes):
+    """A needle that is a regular expression. It is slow: it stands behind plain ones that few files hold."""
+
+    def occurs_in(self, data: bytes) -> bool:
+        """Whether it matches somewhere; ``re`` remembers what it has compiled."""
+        return re.search(bytes(self), data) is not None
+
+
 def imported_names(data: bytes) -> set[bytes]:
     """The top-level names that the imports of a file start with; a few names too many do no harm."""
     names = {*_IMPORT.findall(data), *_FROM.findall(data)}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from codemods.engine.settings import Settings, SettingsError, suggestion
-from codemods.needles import Imported, imported_names
+from codemods.needles import Imported, Pattern, imported_names
 from codemods.rules.index import Entry
 
 
@@ -50,8 +50,10 @@ class Prefilter:
         shared = Counter(needle for _, group in groups for needle in group)
         for number, group in groups:
             # The needle that most groups share goes first: where it is missing, all of them are settled.
-            # Imports go before everything else.
-            first, *rest = sorted(group, key=lambda n: (not isinstance(n, Imported), -shared[n]))
+            # Imports go before everything else, patterns behind.
+            first, *rest = sorted(
+                group, key=lambda n: (not isinstance(n, Imported), isinstance(n, Pattern), -shared[n])
+            )
             plan = self._imported if isinstance(first, Imported) else self._plain
             plan.setdefault(bytes(first), {}).setdefault(tuple(rest), []).append(number)
 
@@ -85,7 +87,7 @@ def _follow(groups: _Groups, data: bytes, known: dict[bytes, bool], active: set[
         for needle in rest:
             there = known.get(needle)
             if there is None:
-                there = known[needle] = needle in data
+                there = known[needle] = needle.occurs_in(data) if isinstance(needle, Pattern) else needle in data
             if not there:
                 break
         else:

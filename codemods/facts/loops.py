@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from codemods.facts.module import Module, ScopeNode
-from codemods.facts.variables import BINDERS
+from codemods.facts.variables import BINDERS, Variables
 
 
 class How(Enum):
@@ -97,11 +97,12 @@ def makers(module: Module) -> list[tuple[ast.Call, How]]:
 
 def held_loops(module: Module) -> Iterator[HeldLoop]:
     """Every loop that the file gets, with its uses."""
+    variables = Variables(module)
     for made, how in makers(module):
         scope = module.scope(made)
         binding = module.parent(made)
         if isinstance(binding, BINDERS) and (name := bound_name(binding)):
-            reads = [n for n in module.uses(name, scope) if isinstance(n.ctx, ast.Load)]
+            reads = [n for n in variables.uses(name).get(scope, ()) if isinstance(n.ctx, ast.Load)]
             yield HeldLoop(made, how, scope, binding, tuple(_use(module, n) for n in reads))
         else:
             yield HeldLoop(made, how, scope, None, (_use(module, made),))
@@ -125,6 +126,6 @@ def bound_name(binding: ast.Assign | ast.AnnAssign) -> str:
 def is_bound_once(module: Module, held: HeldLoop) -> bool:
     """Whether the name of ``held`` means this loop wherever it is read in its scope, and nowhere else."""
     name, scope = held.name, held.scope
-    stores = [n for n in module.uses(name, scope) if not isinstance(n.ctx, ast.Load)]
-    others = [*module.arguments(name), *module.declarations(name)]
-    return len(stores) == 1 and not any(scope in module.ancestors(node) for node in others)
+    stores = [n for n in Variables(module).uses(name).get(scope, ()) if not isinstance(n.ctx, ast.Load)]
+    parameter = any(module.binding_scope(argument) is scope for argument in module.arguments(name))
+    return len(stores) == 1 and not parameter

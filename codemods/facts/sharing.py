@@ -49,6 +49,11 @@ def shared(module: Module, group: Group) -> list[Shared]:
     return sorted((s for s in [*found.values(), *results] if s.bond), key=lambda s: -s.bond)
 
 
+def carried(module: Module, run: Run) -> dict[str, ast.expr]:
+    """The names by which a run gets at objects that were there before it, each with one read of it."""
+    return dict(_carriers(module, run))
+
+
 def _is_part(name: str, other: str) -> bool:
     """Whether two dotted names are the same, or one a part of the other's object."""
     return name == other or name.startswith(f"{other}.") or other.startswith(f"{name}.")

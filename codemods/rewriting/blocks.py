@@ -51,8 +51,8 @@ class BlockEditor:
         match operation:
             case RemoveStatement(at=at):
                 self._remove(self._index(locate.statement(at)), operation)
-            case RemoveFinally(at=at):
-                self._remove_finally(self._index(locate.statement(at)))
+            case RemoveFinally(at=at, header=header):
+                self._remove_finally(self._index(locate.statement(at)), header)
             case RemoveDefinition(at=at):
                 self._remove(self._index(locate.statement(at)), RemoveStatement(at, own_comments_go=True))
             case ReplaceStatement(at=at, code=code):
@@ -104,12 +104,19 @@ class BlockEditor:
         if operation.own_comments_go:
             kept = _comments_further_above(removed)
         if index + 1 < len(self.statements):
-            lines = _leading(self.statements[index + 1])
-            blanks = [] if lines and lines[0].comment is None else _split_leading(removed)[0]
-            while kept and lines and kept[-1].comment is None and lines[0].comment is None:
+            after = self.statements[index + 1]
+            above, (below, rest) = _split_leading(removed)[0], _split_leading(after)
+            while kept and below and kept[-1].comment is None:
                 kept.pop()  # two gaps become one
-            kept = [*blanks, *kept]
-        self._comment_behind(index, kept)
+            if kept:
+                gap = [*above, *kept, *below]
+            elif index or self._top:
+                gap = max(above, below, key=len)
+            else:
+                gap = []
+            self.statements[index + 1] = _with_leading(after, [*gap, *rest])
+        else:
+            self.footer[:0] = kept
         if len(self.statements) == 1 and not self._top:
             self._put(index, index + 1, statements("pass"))
         else:
@@ -123,7 +130,7 @@ class BlockEditor:
         else:
             self.footer[:0] = lines
 
-    def _remove_finally(self, index: int) -> None:
+    def _remove_finally(self, index: int, header: str) -> None:
         """Take the ``finally`` off a ``try``, and the ``try`` where nothing else is left of it."""
         old = self.statements[index]
         if not isinstance(old, cst.Try | cst.TryStar) or old.finalbody is None:
@@ -131,7 +138,16 @@ class BlockEditor:
         self._comment_behind(index, _all_comments(old.finalbody))
         if old.handlers:
             self._put(index, index + 1, [old.with_changes(finalbody=None)])
-            return
+            if header:
+                self._nest(index, index + 1, statements(f"{header}\n    pass\n")[0])
+        elif header:
+            wrapper = statements(f"{header}\n    pass\n")[0]
+            self._put(index, index + 1, [_with_leading(wrapper.with_changes(body=old.body), _leading(old))])
+        else:
+            self._unwrap(index, old)
+
+    def _unwrap(self, index: int, old: cst.Try | cst.TryStar) -> None:
+        """Put the body of a ``try`` in its place."""
         body = old.body
         if not isinstance(body, cst.IndentedBlock):
             raise MisplacedError("the body of the try stands on its line")
@@ -146,7 +162,7 @@ class BlockEditor:
         body = self.statements[start:end]
         blanks, rest = _split_leading(body[0])
         body[0] = _with_leading(body[0], rest)
-        block = cst.IndentedBlock(body=body)
+        block = cst.IndentedBlock(body=body).visit(_Blank())
         self._put(start, end, [_with_leading(wrapper.with_changes(body=block), blanks)])
 
     def _enter(self, operation: EnterAsyncWith, locate: Locator) -> None:
@@ -293,6 +309,13 @@ def _all_comments(node: cst.CSTNode) -> list[cst.EmptyLine]:
     collector = _Comments()
     node.visit(collector)
     return [cst.EmptyLine(comment=comment) for comment in collector.found]
+
+
+class _Blank(cst.CSTTransformer):
+    """Leaves empty lines empty when what is around them moves to the right."""
+
+    def leave_EmptyLine(self, original_node: cst.EmptyLine, updated_node: cst.EmptyLine) -> cst.EmptyLine:
+        return updated_node if updated_node.comment is not None else updated_node.with_changes(indent=False)
 
 
 class _Comments(cst.CSTVisitor):

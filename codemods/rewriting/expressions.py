@@ -11,13 +11,15 @@ from codemods.rewriting.operations import (
     AddKeyword,
     AwaitArgument,
     ChangeFromImport,
+    RemoveArgument,
     RemoveKeyword,
     RemoveParameter,
     RenameKeyword,
     ReplaceExpression,
 )
 
-ExpressionOperation = ReplaceExpression | AwaitArgument | AddKeyword | RemoveKeyword | RenameKeyword
+_Argument = AddKeyword | RemoveKeyword | RenameKeyword | RemoveArgument
+ExpressionOperation = ReplaceExpression | AwaitArgument | _Argument
 
 
 def change_expression(operation: ExpressionOperation, node: cst.BaseExpression) -> cst.BaseExpression:
@@ -34,7 +36,9 @@ def change_expression(operation: ExpressionOperation, node: cst.BaseExpression) 
         case AddKeyword(name=name, value=value):
             return _add_keyword(node, name, value)
         case RemoveKeyword(name=name):
-            return _remove_keyword(node, name)
+            return _without(node, [a for a in node.args if a.keyword is not None and a.keyword.value == name])
+        case RemoveArgument(index=index):
+            return _without(node, [node.args[index]])
         case RenameKeyword(name=name, to=to):
             return _rename_keyword(node, name, to)
 
@@ -157,11 +161,14 @@ def _separator(argument: cst.Arg) -> cst.BaseParenthesizableWhitespace:
     return cst.SimpleWhitespace(" ")
 
 
-def _remove_keyword(call: cst.Call, name: str) -> cst.Call:
-    kept = [a for a in call.args if a.keyword is None or a.keyword.value != name]
+def _without(call: cst.Call, removed: list[cst.Arg]) -> cst.Call:
+    """The call without some arguments; the last one that stays gets the end of the last one of before."""
+    kept = [argument for argument in call.args if argument not in removed]
     if kept and kept[-1] is not call.args[-1]:
         last = call.args[-1]
         kept[-1] = kept[-1].with_changes(comma=last.comma, whitespace_after_arg=last.whitespace_after_arg)
+    if not kept and "#" not in cst.Module([]).code_for_node(call.whitespace_before_args):
+        return call.with_changes(args=[], whitespace_before_args=cst.SimpleWhitespace(""))
     return call.with_changes(args=kept)
 
 
@@ -174,18 +181,26 @@ def _rename_keyword(call: cst.Call, name: str, to: str) -> cst.Call:
 
 
 def remove_parameter(operation: RemoveParameter, function: cst.FunctionDef) -> cst.FunctionDef:
-    """Take one positional parameter out of a function; the last one left takes its comma."""
-    parameters = list(function.params.params)
-    kept = [p for p in parameters if p.name.value != operation.name]
-    if len(kept) == len(parameters):
-        raise MisplacedError(f"{function.name.value} has no parameter {operation.name}")
-    if kept and kept[-1] is not parameters[-1]:
-        last = parameters[-1]
-        kept[-1] = kept[-1].with_changes(comma=last.comma, whitespace_after_param=last.whitespace_after_param)
-    changed = function.with_changes(params=function.params.with_changes(params=kept))
-    if not kept and not function.params.kwonly_params and function.params.star_kwarg is None:
-        return changed.with_changes(whitespace_before_params=cst.SimpleWhitespace(""))
-    return changed
+    """Take one parameter out of a function; the last one left takes its comma. Raises MisplacedError."""
+    parameters = function.params
+    for field in ("posonly_params", "params", "kwonly_params"):
+        some = list(getattr(parameters, field))
+        kept = [p for p in some if p.name.value != operation.name]
+        if len(kept) == len(some):
+            continue
+        if kept and kept[-1] is not some[-1]:
+            last = some[-1]
+            kept[-1] = kept[-1].with_changes(comma=last.comma, whitespace_after_param=last.whitespace_after_param)
+        changes: dict[str, object] = {field: kept}
+        if field == "kwonly_params" and not kept and isinstance(parameters.star_arg, cst.ParamStar):
+            before = [p.with_changes(comma=cst.MaybeSentinel.DEFAULT) for p in parameters.params[-1:]]
+            changes |= {"star_arg": cst.MaybeSentinel.DEFAULT, "params": [*parameters.params[:-1], *before]}
+        left = parameters.with_changes(**changes)
+        changed = function.with_changes(params=left)
+        if not left.params and not left.posonly_params and not left.kwonly_params and left.star_kwarg is None:
+            return changed.with_changes(whitespace_before_params=cst.SimpleWhitespace(""))
+        return changed
+    raise MisplacedError(f"{function.name.value} has no parameter {operation.name}")
 
 
 def change_from_import(operation: ChangeFromImport, statement: cst.SimpleStatementLine) -> cst.SimpleStatementLine:

@@ -32,6 +32,7 @@ from codemods.rewriting.operations import (
     InsertBefore,
     NameArguments,
     NameValue,
+    RemoveArgument,
     RemoveDefinition,
     RemoveFinally,
     RemoveKeyword,
@@ -68,12 +69,14 @@ class Hands(cst.CSTTransformer):
 
     def _plan(self, operation: Operation) -> None:
         match operation:
-            case ReplaceExpression(at=at) | AwaitArgument(at=at) | AddKeyword(at=at) | RemoveKeyword(at=at):
+            case ReplaceExpression(at=at) | AwaitArgument(at=at):
                 self._expressions[self._locate.expression(at)] = operation
             case WrapInCall(at=at):
                 self._wrapped[self._locate.expression(at)] = operation
             case NameArguments(at=at):
                 self._named[self._locate.expression(at)] = operation
+            case AddKeyword(at=at) | RemoveKeyword(at=at) | RemoveArgument(at=at):
+                self._expressions[self._locate.expression(at)] = operation
             case RenameKeyword(at=at):
                 self._expressions[self._locate.expression(at)] = operation
             case RemoveParameter(at=at):

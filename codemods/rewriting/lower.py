@@ -15,10 +15,17 @@ import libcst as cst
 from codemods.model import Edit, Operation, Rewrite, Span
 from codemods.rewriting.hands import Hands
 from codemods.rewriting.locate import Locator, MisplacedError
-from codemods.rewriting.operations import AddKeyword, RemoveDefinition, RemoveKeyword, RemoveStatement
+from codemods.rewriting.operations import (
+    AddKeyword,
+    RemoveDefinition,
+    RemoveFinally,
+    RemoveKeyword,
+    RemoveStatement,
+)
 from codemods.source import Source, split_lines
 
 Read = Callable[[str], Source | None]
+_REMOVING = (RemoveStatement, RemoveFinally, RemoveDefinition)
 _GUARD = "pass"  # stands above a parsed piece, so that its comments belong to its first statement
 
 
@@ -122,9 +129,13 @@ def _pieces(source: Source, operations: list[Operation]) -> list[tuple[int, int,
         touched = [r for r in ranges if r[0] <= high and low <= r[1]]
         if not touched:
             raise MisplacedError(f"no statement at line {low}")
-        if isinstance(operation, RemoveStatement | RemoveDefinition):  # the gaps above and below it become one
-            touched += ranges[ranges.index(touched[-1]) + 1 :][:1]
         first, last = touched[0][0], touched[-1][1]
+        if isinstance(operation, _REMOVING):  # what stands between it and its neighbour moves
+            place = ranges.index(touched[-1])
+            if place + 1 < len(ranges):
+                last = ranges[place + 1][1]
+            elif place:
+                first = min(first, ranges[place - 1][0])
         if pieces and first <= pieces[-1][1]:
             previous = pieces.pop()
             pieces.append((previous[0], max(last, previous[1]), [*previous[2], operation]))

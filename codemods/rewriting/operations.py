@@ -117,10 +117,20 @@ class RemoveStatement(Operation):
 class RemoveFinally(Operation):
     """Take the ``finally`` off the ``try`` at ``at``; what is left without an ``except`` stands on its own.
 
-    The comments of what goes away stay.
+    With a ``header`` (``with x as y:``), what is left stands under that. The comments of what
+    goes away stay.
     """
 
     at: Span
+    header: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveArgument(Operation):
+    """Take the positional argument number ``index`` out of the call at ``at``."""
+
+    at: Span
+    index: int
 
 
 @dataclass(frozen=True, slots=True)

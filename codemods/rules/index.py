@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from codemods.catalog.resources import constructor_names
 from codemods.catalog.resources import needles as resource_needles
-from codemods.needles import Imported
+from codemods.needles import Imported, Pattern
 from codemods.rules import __name__ as package_name
 from codemods.rules import __path__ as package_path
 
@@ -50,14 +50,35 @@ _FRESH_LOOPS = (
     (Imported(b"uvloop"), b"run("),
 )
 
+_LOOP_ARGUMENT = (
+    rb"(?:gather|sleep|wait|wait_for|shield|as_completed|open_\w*connection|start_\w*server|create_subprocess_\w+"
+    rb"|Queue|Lock|Event|Condition|Semaphore|ClientSession|Connector)"
+    rb"\([^()]*(?:\((?:[^()]|\([^()]*\))*\)[^()]*)*\bloop\s*="
+)
+"""A call of one of these, with ``loop=`` in its brackets."""
+
+_ASYNC_LIBRARIES = (
+    *(b"aiohttp", b"httpx", b"websockets", b"aiofiles", b"asyncpg", b"aiosqlite", b"playwright", b"discord"),
+    *(b"telethon", b"telegram", b"aiogram", b"redis", b"openai", b"motor", b"sqlalchemy"),
+)
+"""Who imports one of these may have forgotten to import asyncio."""
+
 NEEDLES: dict[str, Needles] = {
     "LM000": (),
     "LM001": (),
     "LM101": _RUNS,
     "LM102": (*_RUNS, (b".run_until_complete(",)),
+    "LM103": ((b".run_until_complete(",), (b"asyncio", b".run_forever(")),
+    "LM104": ((b"asyncio", b"loop.close("),),
     "LM105": ((b"asyncio", b"get_event_loop("),),
     "LM106": tuple(
         (b"asyncio", needle) for needle in (b"loop.close(", b"loop.stop(", b"loop().close(", b"loop().stop(")
+    ),
+    "LM107": ((b"asyncio", b"loop=", Pattern(_LOOP_ARGUMENT)),),
+    "LM108": (
+        (b"asyncio", b"__main__", b"async def "),
+        (b"asyncio", Pattern(rb"\n\w+\(")),
+        *((Imported(name), b"__main__", b"async def ") for name in _ASYNC_LIBRARIES),
     ),
     "LM109": (
         *((b"asyncio", needle) for needle in (b"set_event_loop_policy(", b"EventLoopPolicy")),

@@ -71,12 +71,13 @@ def common_range(module: Module, group: Group) -> Range:
 
 
 def merge(
-    module: Module, group: Group, where: Range, taken: set[str], *, with_any_call: bool = False
+    module: Module, group: Group, where: Range, taken: set[str], *, with_any_call: bool = False, runner: str = ""
 ) -> tuple[Operation, ...] | None:
     """The operations that put the runs into one main coroutine; None when that is not the right form.
 
     Its name is none of those ``taken`` by other new coroutines of the scope, and is added to them.
-    Calls that may block between the runs are moved along only ``with_any_call``.
+    Calls that may block between the runs are moved along only ``with_any_call``. ``runner`` is what
+    runs the coroutine, where the runs are no ``asyncio.run``.
     """
     inside = where.inside
     may_move = _is_no_run if with_any_call else _is_harmless
@@ -88,21 +89,35 @@ def merge(
         return None
     if any(isinstance(statement, ast.Return) for statement in inside[:-1]) or isinstance(group.scope, ast.ClassDef):
         return None
+    moved = extract(module, group, where, taken, runner=runner)
+    if moved is None:
+        return None
+    return (*(AwaitArgument(at=module.span(run.call)) for run in group.runs), moved)
+
+
+def extract(
+    module: Module, group: Group, where: Range, taken: set[str], *, runner: str = ""
+) -> ExtractCoroutine | None:
+    """The operation that moves the range into a new coroutine and runs that; None where it cannot stand alone.
+
+    ``runner`` is what runs it, ``asyncio.run``, where the first run of the group does not say that.
+    """
+    inside = where.inside
     needed = results(module, group, where)
     hoist = _definition_place(module, group, inside[0])
     if needed is None or hoist is None:
         return None
     name = free_name(module, _NAMES, taken)
     taken.add(name)
-    call = _call(module, group, name)
+    call = f"{runner}({name}())" if runner else _call(module, group, name)
     last = inside[-1]
-    returns_last = len(needed) == 1 and isinstance(last, ast.Assign | ast.AnnAssign) and targets(last) == needed
+    returns_last = bool(needed) and _gives(last, needed)
     if isinstance(last, ast.Return):
         call = f"return {call}"
     elif needed:
         annotation = f": {module.code(last.annotation)}" if returns_last and isinstance(last, ast.AnnAssign) else ""
         call = f"{', '.join(needed)}{annotation} = {call}"
-    extract = ExtractCoroutine(
+    return ExtractCoroutine(
         first=module.span(inside[0]),
         last=module.span(last),
         name=name,
@@ -112,7 +127,13 @@ def merge(
         before=None if hoist is inside[0] else module.span(hoist),
         annotation=_annotation(module, group, last, needed),
     )
-    return (*(AwaitArgument(at=module.span(run.call)) for run in group.runs), extract)
+
+
+def _gives(statement: ast.stmt, needed: list[str]) -> bool:
+    """Whether the value of an assignment is just what is needed behind it: ``x = ...``, ``x, y = ...``."""
+    if isinstance(statement, ast.Assign) and (len(statement.targets) > 1 or not _only_names(statement.targets[0])):
+        return False
+    return isinstance(statement, ast.Assign | ast.AnnAssign) and targets(statement) == needed
 
 
 def free_name(module: Module, names: tuple[str, ...], besides: Collection[str] = ()) -> str:

@@ -28,7 +28,7 @@ class MissingLoop(NamedTuple):
 def missing_loop(module: Module, held: HeldLoop) -> MissingLoop | None:
     """What may go wrong at a ``get_event_loop()`` outside of coroutines; None where nothing does."""
     call = held.made
-    if any(use.method in _RUNS for use in held.uses) or _is_guarded(module, call) or _is_set(module, call):
+    if any(use.method in _RUNS for use in held.uses) or is_guarded(module, call) or _is_set(module, call):
         return None
     function = module.function(call)
     raises = "raises" if module.target >= _RAISES_SINCE else "raises from Python 3.14 on, and warns before"
@@ -47,7 +47,7 @@ def missing_loop(module: Module, held: HeldLoop) -> MissingLoop | None:
     return MissingLoop(message, Severity.INFO, advice)
 
 
-def _is_guarded(module: Module, node: ast.AST) -> bool:
+def is_guarded(module: Module, node: ast.AST) -> bool:
     """Whether the code around ``node`` is ready for its error: it asks if there is a loop."""
     child = node
     for above in module.ancestors(node):

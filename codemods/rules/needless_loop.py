@@ -7,8 +7,9 @@ import ast
 from codemods.facts.loops import HeldLoop, How, Use, held_loops, is_bound_once
 from codemods.facts.module import Module
 from codemods.model import Operation
-from codemods.rewriting.operations import RemoveStatement
-from codemods.rules.dropping import drop
+from codemods.rewriting.operations import RemoveKeyword
+from codemods.rules.dropping import drop_all
+from codemods.rules.loop_arguments import is_needless
 
 _OF_THE_COROUTINE = (How.RUNNING, How.CURRENT)
 
@@ -34,9 +35,16 @@ def needless(module: Module, held: HeldLoop) -> tuple[Operation, ...]:
         return ()
     if not is_bound_once(module, held) or len(module.block(binding).statements) == 1:
         return ()
-    dropped: list[Operation] = [RemoveStatement(module.span(binding))]
+    dropped: list[ast.stmt] = [binding]
+    arguments: list[Operation] = []
     for use in held.uses:
-        if not is_close(module, held, use):
+        keyword = module.parent(use.node)
+        if is_close(module, held, use):
+            dropped.append(module.statement(use.node))
+        elif is_needless(module, keyword) and module.function(use.node) is held.scope:
+            call = module.parent(keyword)  # type: ignore[arg-type]
+            assert isinstance(call, ast.Call)
+            arguments.append(RemoveKeyword(module.span(call), "loop"))
+        else:
             return ()
-        dropped.append(drop(module, module.statement(use.node)))
-    return tuple(dropped)
+    return (*drop_all(module, dropped), *arguments)

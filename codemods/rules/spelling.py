@@ -25,7 +25,7 @@ def spelling(
     visible = [
         statement
         for statement in module.imports.statements
-        if module.scope(statement) in around and _has_run(module, statement, function)
+        if module.scope(statement) in around and has_run(module, statement, function)
     ]
     for statement in visible:
         if isinstance(statement, ast.ImportFrom) and statement.module == "asyncio":
@@ -53,7 +53,7 @@ def spelling(
     return "", None
 
 
-def _has_run(module: Module, statement: ast.stmt, node: ast.AST) -> bool:
+def has_run(module: Module, statement: ast.stmt, node: ast.AST) -> bool:
     """Whether an import has surely run before ``node`` does: it stands in no ``if`` but those around that."""
     around = set(module.ancestors(node))
     return all(above in around for above in module.ancestors(statement) if isinstance(above, ast.If))

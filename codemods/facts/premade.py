@@ -1,0 +1,51 @@
+"""What a run uses that was made before its loop ran, and that may have taken hold of the current loop."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+
+from codemods.facts.callees import assigned_values, instance_class
+from codemods.facts.loops import origin
+from codemods.facts.module import Module
+from codemods.facts.runs import Run
+from codemods.facts.sharing import carried
+
+_PLAIN = sys.stdlib_module_names - {"asyncio", "concurrent", "subprocess"}
+
+
+def made_before(module: Module, run: Run) -> str:
+    """The name of an object that may belong to the loop that was current when it was made; else empty.
+
+    Objects of other libraries, of asyncio, and of classes of this file that handle loops count;
+    those of builtins and of the standard library do not.
+    """
+    for name, node in carried(module, run).items():
+        root: ast.expr = node
+        while isinstance(root, ast.Attribute | ast.Subscript):
+            root = root.value
+        if isinstance(root, ast.Name) and any(_may_hold(module, v) for v in assigned_values(module, root)):
+            return name
+    arguments = [*run.coroutine.args, *run.coroutine.keywords] if isinstance(run.coroutine, ast.Call) else []
+    for call in (node for argument in arguments for node in ast.walk(argument)):
+        if isinstance(call, ast.Call) and _may_hold(module, call):
+            return module.code(call)
+    return ""
+
+
+def _may_hold(module: Module, value: ast.expr) -> bool:
+    """Whether a value is an object that may keep the loop that is current when it is made."""
+    if not isinstance(value, ast.Call) or origin(module, value) is not None:
+        return False
+    if isinstance(value.func, ast.Name) and not module.is_bound(value.func.id, value):
+        return not hasattr(builtins, value.func.id)
+    qualname = module.qualname(value.func)
+    if qualname is not None:
+        return qualname.partition(".")[0] not in _PLAIN
+    cls = instance_class(module, value)
+    if cls is not None:
+        return any("loop" in ast.unparse(node.func) for node in ast.walk(cls) if isinstance(node, ast.Call))
+    if isinstance(value.func, ast.Attribute):
+        return isinstance(value.func.value, ast.Call) and _may_hold(module, value.func.value)
+    return False
