@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from codemods.catalog.resources import constructor_names
 from codemods.model import Finding, Related, Severity
-from codemods.project.cached_clients import CachedClient, cached_clients, is_renewed, users
-from codemods.project.event_loop import NAME
-from codemods.project.fixtures_graph import Suite, find_suites
-from codemods.project.pytest_asyncio_version import LOOP_SCOPE, MARK_SCOPE, NO_EVENT_LOOP, TEST_LOOP_SCOPE
-from codemods.project.pytest_config import FIXTURE_OPTION, TEST_OPTION
-from codemods.project.pytest_syntax import Test
 from codemods.project.tree import Project
 from codemods.rules.base import ProjectRule
+
+if TYPE_CHECKING:
+    from codemods.rules.clients_of_tests import SharedClient
 
 _MADE = re.compile(rb"(?m)^(\w[^=\n]*=|[ \t]+\w+[^=\n]*=|[ \t]+return)[ \t]*(?:await[ \t]+)?(?:\w+\.)*(\w+)\(")
 _KEPT = re.compile(rb"(?m)^[ \t]+global[ \t]|^@\w[\w.]*cache")
@@ -61,15 +58,13 @@ class CachedTestClient(ProjectRule):
 
     def find_in(self, project: Project) -> Iterator[Finding]:
         """One finding at each client."""
-        clients = [client for module in project.modules.values() for client in cached_clients(module)]
-        for suite in find_suites(project) if clients else ():
-            for client in clients:
-                tests = users(suite, client)
-                loops = {_loop(suite, test): test for test in reversed(tests)}
-                if len(loops) > 1 and not is_renewed(suite, client):
-                    yield self._at(suite, client, sorted(loops.values(), key=lambda t: (t.module.path, t.node.lineno)))
+        # Many projects have needles, few have such a client; the fixtures and the versions cost 40 ms to import.
+        from codemods.rules.clients_of_tests import shared_clients
 
-    def _at(self, suite: Suite, client: CachedClient, tests: list[Test]) -> Finding:
+        return map(self._at, shared_clients(project))
+
+    def _at(self, shared: SharedClient) -> Finding:
+        client, tests = shared.client, shared.tests
         first, second = tests[:2]
         more = f" (and {len(tests) - 2} more)" if len(tests) > 2 else ""
         related = [Related(t.module.path, t.module.span(t.node), f"{t.node.name} uses it") for t in tests[:3]]
@@ -80,7 +75,7 @@ class CachedTestClient(ProjectRule):
             f"{what} belongs to the loop of the first test that opens a connection, {first.node.name} say; that loop "
             f"is closed when {second.node.name}{more} uses it: RuntimeError: Event loop is closed",
             Severity.ERROR,
-            refusal=_remedy(suite),
+            refusal=shared.remedy,
             related=tuple(related),
         )
 
@@ -89,37 +84,3 @@ def _keeps_client(data: bytes, tails: set[bytes]) -> bool:
     """Whether a top-level assignment, or in a file with ``global`` or a cache any, calls such a constructor."""
     keeps = _KEPT.search(data) is not None
     return any(m[2] in tails and (keeps or not m[1][:1].isspace()) for m in _MADE.finditer(data))
-
-
-def _loop(suite: Suite, test: Test) -> object:
-    """What tells the loop of a test apart from those of other tests."""
-    scope = suite.loops.of_test(test)
-    override = None if suite.version.at_least(NO_EVENT_LOOP) else suite.chains(test).get(NAME, [None])[0]
-    if override is not None and scope == "function":
-        scope = override.scope
-    match scope:
-        case "function":
-            return test
-        case "class":
-            return test.module.path, test.owner
-        case "module":
-            return test.module.path
-        case "package":
-            return PurePosixPath(test.module.path).parent
-    return "session"
-
-
-def _remedy(suite: Suite) -> str:
-    version, config = suite.version, suite.config.path or "pytest.ini"
-    alone = "make the client in a function-scoped async fixture that closes it"
-    if version.at_least(TEST_LOOP_SCOPE):
-        shared = f'set {FIXTURE_OPTION} and {TEST_OPTION} to "session" in {config}'
-    elif version.at_least(LOOP_SCOPE):
-        shared = f'put @pytest.mark.asyncio(loop_scope="session") on these tests and set {FIXTURE_OPTION} to "session"'
-    elif version.at_least(MARK_SCOPE) and version.older_than(LOOP_SCOPE):
-        shared = 'put @pytest.mark.asyncio(scope="session") on these tests'
-    elif version.older_than(MARK_SCOPE):
-        shared = "override the event_loop fixture with one of scope session"
-    else:
-        shared = "run the tests on one loop (how depends on the version of pytest-asyncio, which is unknown here)"
-    return f"two ways out, and which one is meant is not to be seen: {alone}, or {shared}"
