@@ -25,7 +25,7 @@ def each(some: list[Case]) -> pytest.MarkDecorator:
 
 @each(CASES)
 def test_finds_what_the_case_says(case: Case, request: pytest.FixtureRequest) -> None:
-    found = analyse(Source("before.py", case.before))
+    found = sorted(analyse(Source("before.py", case.before)), key=lambda f: (f.span.line, f.code))
     if request.config.getoption("--accept"):
         return accept(case)
     agreeing = [cases.agrees(f, e) for f, e in zip(found, case.expected, strict=False)]
@@ -55,6 +55,15 @@ def test_each_fix_holds_alone(case: Case) -> None:
         outcome = cases.converge_file(source, analyse, lambda finding, chosen=chosen: finding == chosen)
         assert not outcome.rejected, [(r.finding.code, r.reason) for r in outcome.rejected]
         assert [fix.finding for fix in outcome.fixed] == [chosen]
+
+
+@each([case for case in CHANGING if case.folder.parent.name == "together"])
+def test_the_order_of_the_rules_does_not_matter(case: Case) -> None:
+    source = Source("before.py", case.before)
+    for first in {finding.code for finding in analyse(source) if case.wanted(finding)}:
+        outcome = cases.converge_file(source, analyse, lambda f, first=first: f.code == first and case.wanted(f))
+        data = result(outcome, case.before)
+        assert result(rewrite(case, data), data).decode() == case.after.decode(), first
 
 
 @pytest.mark.parametrize("clothes", CLOTHES, ids=[c.__name__ for c in CLOTHES])
