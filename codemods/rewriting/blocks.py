@@ -232,7 +232,11 @@ Hoist = _Hoist
 
 def statements(code: str) -> list[Statement]:
     """Parse a template: newlines and indents take the style of the tree they are put into."""
-    return list(cst.parse_module(code, config=_TEMPLATE).body)
+    parsed = cst.parse_module(code, config=_TEMPLATE)
+    found: list[Statement] = list(parsed.body)
+    if found and parsed.header:  # blank lines at the start belong to what they stand above
+        found[0] = _with_leading(found[0], [*parsed.header, *_leading(found[0])])
+    return found
 
 
 def join_items(outer: cst.With, inner: cst.With) -> cst.With:

@@ -9,6 +9,7 @@ from codemods.model import Operation
 from codemods.project.event_loop import NAME
 from codemods.project.pytest_syntax import Fixture, Test
 from codemods.rewriting.operations import RemoveParameter, ReplaceExpression
+from codemods.rules.unused_imports import top_level_name
 
 _INSTEAD = "asyncio.get_running_loop"
 
@@ -38,7 +39,7 @@ def _refusal(asker: Test | Fixture) -> str:
     uses = module.uses(NAME, node)
     if any(not isinstance(use.ctx, ast.Load) or module.function(use) is not node for use in uses):
         return f"{node.name} hands event_loop to a function inside it: use asyncio.get_running_loop() by hand"
-    if uses and module.imports.local_name(_INSTEAD) is None:
+    if uses and top_level_name(module, _INSTEAD) is None:
         return f"{node.name} asks for event_loop: use asyncio.get_running_loop() in it, and import asyncio"
     return ""
 
@@ -46,6 +47,6 @@ def _refusal(asker: Test | Fixture) -> str:
 def _operations(asker: Test | Fixture) -> Iterator[Operation]:
     module, node = asker.module, asker.node
     yield RemoveParameter(module.span(node), NAME, path=module.path)
-    call = f"{module.imports.local_name(_INSTEAD)}()"
+    call = f"{top_level_name(module, _INSTEAD)}()"
     for use in module.uses(NAME, node):
         yield ReplaceExpression(module.span(use), call, path=module.path)

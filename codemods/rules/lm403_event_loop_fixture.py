@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator, Sequence
 
@@ -157,10 +158,24 @@ def _is_imported(project: Project, override: Override) -> str:
     return ""
 
 
+def _is_named(override: Override) -> bool:
+    """Whether code of its own module means the function itself, and not a parameter of that name."""
+    module, name = override.fixture.module, override.fixture.node.name
+    for use in module.names(name):
+        functions = [a for a in module.ancestors(use) if isinstance(a, ast.FunctionDef | ast.AsyncFunctionDef)]
+        if not any(module.binds(name, function) for function in functions):
+            return True
+    return False
+
+
 def _rewrite(suite: Suite, override: Override, asking: list[Test | Fixture]) -> tuple[str, Rewrite | None]:
     fixture, module = override.fixture, override.fixture.module
     if fixture.owner is not None and len(fixture.owner.body) == 1:
         return "it is all that its class consists of: delete the class", None
+    if not isinstance(module.parent(fixture.node), ast.Module | ast.ClassDef):
+        return "it stands under a condition: delete it by hand", None
+    if _is_named(override):
+        return "its module uses it by name: delete it by hand", None
     refusal, operations = let_go(asking)
     if refusal:
         return refusal, None

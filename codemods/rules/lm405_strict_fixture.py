@@ -18,7 +18,7 @@ from codemods.project.tree import Project
 from codemods.rewriting.operations import InsertAfter, ReplaceExpression, ReplaceStatement
 from codemods.rules.base import ProjectRule
 from codemods.rules.loop_scopes import loop_name
-from codemods.rules.unused_imports import drop_unused
+from codemods.rules.unused_imports import drop_unused, top_level_name
 
 _ASYNC_FIXTURE = re.compile(rb"@(?:pytest\.)?fixture\b[^@]*?\n[ \t]*async[ \t]+def\b")
 
@@ -71,7 +71,7 @@ class StrictFixture(ProjectRule):
                 yield from self._in_module(suite, module, found)
 
     def _in_module(self, suite: Suite, module: Module, found: list[PlainFixture]) -> Iterator[Finding]:
-        refusals = {plain: _unknown(suite) or _on_another_loop(suite, plain) for plain in found}
+        refusals = {plain: _unknown(suite) or _on_another_loop(suite, plain) or _homeless(module) for plain in found}
         rewrite = _rewrite(module, [plain for plain, refusal in refusals.items() if not refusal])
         for plain, refusal in refusals.items():
             fixture, test = plain.fixture, plain.tests[0]
@@ -129,10 +129,16 @@ def _on_another_loop(suite: Suite, plain: PlainFixture) -> str:
     )
 
 
+def _homeless(module: Module) -> str:
+    if any(statement in module.tree.body for statement in module.imports.statements):
+        return ""
+    return "nothing is imported at the top of the file: change it by hand, with the import of pytest_asyncio"
+
+
 def _rewrite(module: Module, found: list[PlainFixture]) -> Rewrite | None:
     if not found:
         return None
-    local = module.imports.local_name(ASYNCIO_FIXTURE)
+    local = top_level_name(module, ASYNCIO_FIXTURE)
     functions = [_function(plain.fixture.decorator) for plain in found]
     code = local or ASYNCIO_FIXTURE
     operations: list[Operation] = [ReplaceExpression(module.span(f), code, path=module.path) for f in functions]

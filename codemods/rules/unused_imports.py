@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from codemods.facts.module import Module
 from codemods.model import Operation
-from codemods.rewriting.operations import ChangeFromImport, RemoveStatement, ReplaceExpression
+from codemods.rewriting.operations import ChangeFromImport, RemoveStatement
 
 _WITHOUT_EFFECT = sys.stdlib_module_names | {"pytest", "pytest_asyncio"}
 """Modules that nobody imports for what happens at import."""
@@ -21,15 +21,18 @@ def drop_unused(module: Module, gone: Sequence[ast.AST], written: Sequence[Opera
     An import with a comment stays, and so does a name that occurs in a string, which may be an
     annotation or ``__all__``, or in the code that the operations ``written`` bring.
     """
-    code = " ".join(op.code for op in written if isinstance(op, ReplaceExpression) and op.path == module.path)
+    here = [operation for operation in written if operation.path == module.path]
+    code = " ".join(getattr(operation, "code", "") for operation in here)
+    anchors = [getattr(operation, "at", None) for operation in here]
     for statement in module.imports.statements:
-        if statement not in module.tree.body or not _may_go(module, statement):
+        is_anchor = module.span(statement) in anchors
+        if is_anchor or statement not in module.tree.body or not _may_go(module, statement):
             continue
         unused = [
             alias
             for alias in statement.names
             if _is_only_in(module, alias.asname or alias.name, gone)
-            and not re.search(rf"\b{re.escape(alias.asname or alias.name)}\b", code)
+            and not re.search(rf"(?<![.\w]){re.escape(alias.asname or alias.name)}\b", code)
         ]
         if len(unused) == len(statement.names):
             yield RemoveStatement(module.span(statement), path=module.path)
@@ -37,6 +40,17 @@ def drop_unused(module: Module, gone: Sequence[ast.AST], written: Sequence[Opera
             for alias in unused:
                 if alias.asname is None:
                     yield ChangeFromImport(module.span(statement), remove=alias.name, path=module.path)
+
+
+def top_level_name(module: Module, qualname: str) -> str | None:
+    """How ``qualname`` is spelled anywhere in the module, by an import that always runs; None when there is none."""
+    local = module.imports.local_name(qualname)
+    if local is None:
+        return None
+    first = local.partition(".")[0]
+    top = (statement for statement in module.imports.statements if statement in module.tree.body)
+    bound = {alias.asname or alias.name.partition(".")[0] for statement in top for alias in statement.names}
+    return local if first in bound else None
 
 
 def _may_go(module: Module, statement: ast.Import | ast.ImportFrom) -> bool:
