@@ -142,6 +142,7 @@ def test_colour_is_for_terminals_and_forced_colour(
 
 
 def test_a_finding_whose_text_another_fix_changes_counts_once(loopmend: Loopmend, project: Path) -> None:
-    program = Path(__file__).parent.parent / "fixtures/together/a-loop-argument-for-a-session-that-is-left-open/before.py"
+    together = Path(__file__).parent.parent / "fixtures" / "together"
+    program = together / "a-loop-argument-for-a-session-that-is-left-open" / "before.py"
     (project / "a.py").write_bytes(program.read_bytes())
     assert "3 would be fixed (1 LM105, 1 LM107, 1 LM201) in 1 file." in loopmend("diff").err
