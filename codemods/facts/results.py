@@ -6,6 +6,7 @@ import ast
 
 from codemods.catalog.resources import Resource
 from codemods.facts import vocabulary as words
+from codemods.facts.module import Module, ScopeNode
 from codemods.facts.traces import State
 
 AWAITED = {
@@ -40,3 +41,37 @@ def _streams(call: ast.Call) -> bool:
     return any(
         k.arg == "stream" and not (isinstance(k.value, ast.Constant) and not k.value.value) for k in call.keywords
     )
+
+
+def lives_on(module: Module, value: ast.expr, scope: ScopeNode) -> bool:
+    """Whether ``value`` gets a name on whose methods coroutines are awaited: no plain data has such methods."""
+    top: ast.AST = value
+    while isinstance(above := module.parent(top), ast.Attribute | ast.Subscript | ast.Tuple | ast.List | ast.Starred):
+        if isinstance(above, ast.Subscript) and above.value is not top:
+            return False
+        top = above
+    match above:
+        case ast.Assign(targets=targets):
+            pass
+        case ast.AnnAssign(target=target) | ast.For(target=target) | ast.NamedExpr(target=target):
+            targets = [target]
+        case _:
+            return False
+    names = {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+    return any(_is_awaited_on(module, load) for name in names for load in module.uses(name, scope))
+
+
+def _is_awaited_on(module: Module, load: ast.Name) -> bool:
+    """``await x.method()``, ``async with x.method()``, ``async for _ in x[0].items()``."""
+    top: ast.AST = load
+    is_called = False
+    while True:
+        above = module.parent(top)
+        if isinstance(above, ast.Call) and above.func is top:
+            is_called = top is not load
+        elif not isinstance(above, ast.Attribute | ast.Subscript) or above.value is not top:
+            break
+        top = above
+    if isinstance(above, ast.withitem):
+        above = module.parent(above)
+    return is_called and isinstance(above, ast.Await | ast.AsyncFor | ast.AsyncWith)

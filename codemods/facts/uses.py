@@ -16,7 +16,7 @@ from codemods.facts.handing import handed, makes_task
 from codemods.facts.module import FunctionNode, Module, ScopeNode
 from codemods.facts.nodes import FUNCTIONS
 from codemods.facts.reaching import reads_of
-from codemods.facts.results import AWAITED, result_of
+from codemods.facts.results import AWAITED, lives_on, result_of
 from codemods.facts.traces import Escape, Held, State, Trace
 
 _WHOLE = (State.SELF, State.PART)
@@ -192,12 +192,14 @@ class Follower:
                     elif state in _WHOLE:
                         state = State.PART
                     else:
-                        state = State.LIVE if live else State.PLAIN
+                        state = State.LIVE if live or lives_on(self.module, top, self.scope) else State.PLAIN
                     current = top
             elif isinstance(parent, ast.Await):
                 self._note_awaited()
                 state = AWAITED[state]
                 current = parent
+                if state is State.PLAIN and lives_on(self.module, current, self.scope):
+                    state = State.LIVE
                 if state is State.PLAIN and (generator := evaluated_later(self.module, current)) is not None:
                     current, state = generator, State.PENDING  # awaited only when that is iterated
             elif isinstance(parent, ast.Call | ast.keyword):

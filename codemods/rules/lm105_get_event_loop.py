@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from codemods.facts.comprehensions import evaluated_later
 from codemods.facts.loops import HeldLoop, How, held_loops, is_micropython
 from codemods.facts.module import Module
+from codemods.facts.versions import runs_only_before
 from codemods.model import Finding, Operation, Rewrite, Safety, Severity
 from codemods.rewriting.operations import ReplaceExpression
 from codemods.rules.base import Rule
@@ -17,6 +18,7 @@ from codemods.rules.needless_loop import needless
 from codemods.rules.spelling import spelling
 
 _RUNNING_SINCE = (3, 7)
+_RAISES_SINCE = (3, 14)
 _PATCHED = re.compile(rb"get_event_loop[\"']|\.get_event_loop[ \t]*=[^=]")
 
 
@@ -26,8 +28,9 @@ class GetEventLoop(Rule):
     What it finds
         `asyncio.get_event_loop()` in the body of an `async def`, where it gives the running loop; and
         in plain code, where it gives the current loop if there is one. Plain code that asks whether
-        there is one (`try: ... except RuntimeError:`), that sets one before, or that only coroutines
-        of the file call is right. What is run by hand on such a loop belongs to LM103.
+        there is one (`try: ... except RuntimeError:`), that sets one before, that only coroutines of
+        the file call, that is a method of an `IsolatedAsyncioTestCase`, or a branch for Python versions
+        before 3.14, is right. What is run by hand on such a loop belongs to LM103.
 
     Why it breaks
         In a coroutine nothing breaks: `get_running_loop()` is the same loop, and the name says so.
@@ -57,6 +60,8 @@ class GetEventLoop(Rule):
             return
         for held in held_loops(module):
             if held.how is not How.CURRENT or module.qualname(held.made.func) is None:
+                continue
+            if runs_only_before(module, held.made, _RAISES_SINCE):
                 continue
             if module.in_coroutine(held.made):
                 if not _starts_a_run(held):

@@ -101,6 +101,8 @@ class _Scheduled:
     shown: ast.expr
     """The call itself, or the one in the finalizer that leads to it."""
     closes: bool
+    loop: str
+    """The loop that it is run on, as it is written, where the code around the finalizer keeps one."""
 
 
 def _finalizers(module: Module) -> Iterator[_Finalizer]:
@@ -154,12 +156,12 @@ def _scheduled(module: Module, finalizer: _Finalizer) -> _Scheduled | None:
         if not isinstance(node, ast.Call):
             continue
         if way := _way(module, node) or _given_run(module, node):
-            return _Scheduled(way, node, node, _closes(module, node, finalizer))
+            return _Scheduled(way, node, node, _closes(module, node, finalizer), _kept_loop(module, node))
         function = callee(module, node)
         for inner in reached(module, function) if isinstance(function, ast.FunctionDef) else ():
             for call in body_nodes(inner) if isinstance(inner, ast.FunctionDef) else ():
                 if isinstance(call, ast.Call) and (way := _way(module, call)):
-                    return _Scheduled(way, call, node, _closes(module, call, finalizer))
+                    return _Scheduled(way, call, node, _closes(module, call, finalizer), _kept_loop(module, call))
     return None
 
 
@@ -183,6 +185,19 @@ def _way(module: Module, call: ast.Call) -> str:
     return _LOOP_METHODS[call.func.attr] if made or tail(receiver).endswith("loop") else ""
 
 
+def _kept_loop(module: Module, call: ast.Call) -> str:
+    """``self.loop`` of ``self.loop.run_until_complete(...)``; empty for a loop that the function gets itself."""
+    receiver = call.func.value if isinstance(call.func, ast.Attribute) else call
+    if isinstance(receiver, ast.Attribute) or (isinstance(receiver, ast.Name) and not _is_made_here(module, receiver)):
+        return module.code(receiver) if module.qualname(call.func) is None else ""
+    return ""
+
+
+def _is_made_here(module: Module, name: ast.Name) -> bool:
+    scope = module.scope(name)
+    return any(isinstance(n.ctx, ast.Store) and module.scope(n) is scope for n in module.names(name.id))
+
+
 def _closes(module: Module, call: ast.Call, finalizer: _Finalizer) -> bool:
     """Whether a started coroutine, or what it calls in this file, is named like the end of something."""
     if CLOSING.search(finalizer.name):
@@ -203,6 +218,9 @@ def _judged(finalizer: _Finalizer, found: _Scheduled) -> tuple[str, Severity]:
     """What happens at run time, and how bad it is."""
     if finalizer.kind == _ATEXIT and found.way == "task":
         return "at exit no loop is running: the coroutine is never awaited", Severity.ERROR
+    if finalizer.kind == _ATEXIT and found.loop:
+        message = f"at exit `{found.loop}` may be closed already: this raises `Event loop is closed` then"
+        return message, Severity.WARNING if "." in found.loop else Severity.INFO
     if finalizer.kind == _ATEXIT:
         message = "at exit the loop of the program is closed: on a new one, closing its connections raises"
         return f"{message} `Event loop is closed`", Severity.WARNING
@@ -212,4 +230,6 @@ def _judged(finalizer: _Finalizer, found: _Scheduled) -> tuple[str, Severity]:
     if found.way == "task":
         return f"{when} at any time: without a running loop this raises, and nothing is closed", Severity.WARNING
     message = f"{when} at any time: inside a running loop this raises, outside of one it closes on another loop"
+    if found.loop:
+        message = f"{when} at any time: while a loop runs this raises, and so it does once `{found.loop}` is closed"
     return message, Severity.WARNING

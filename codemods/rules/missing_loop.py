@@ -14,6 +14,7 @@ from codemods.model import Severity
 _RAISES_SINCE = (3, 14)
 _CATCHING = {"RuntimeError", "Exception", "BaseException", "DeprecationWarning"}
 _RUNS = ("run_until_complete", "run_forever", "close", "is_running", "is_closed", "stop")
+_WITHOUT_INSTANCE = ("classmethod", "staticmethod")
 _SETS = ("asyncio.set_event_loop", "asyncio.set_event_loop_policy", "nest_asyncio.apply", "qasync.QEventLoop")
 
 
@@ -36,7 +37,7 @@ def missing_loop(module: Module, held: HeldLoop) -> MissingLoop | None:
         severity = Severity.ERROR if module.target >= _RAISES_SINCE else Severity.WARNING
         message = f"no loop runs while the file is read: `{module.code(call)}` {raises}"
         return MissingLoop(message, severity, "take the loop in a coroutine, by `asyncio.get_running_loop()`")
-    if isinstance(function, FUNCTIONS) and _only_coroutines_call(module, function):
+    if isinstance(function, FUNCTIONS) and (_only_coroutines_call(module, function) or _is_in_test(module, function)):
         return None
     if _is_inside_coroutine(module, function):
         message = f"where this runs in another thread, `{module.code(call)}` raises: that has no loop"
@@ -83,6 +84,14 @@ def _only_coroutines_call(module: Module, function: FunctionNode) -> bool:
     """Whether coroutines of this file call ``function``, and nothing else in it does."""
     calls = module.calls_ending(function.name)
     return bool(calls) and all(module.in_coroutine(call) for call in calls)
+
+
+def _is_in_test(module: Module, function: FunctionNode) -> bool:
+    """Whether ``function`` is a method of an ``IsolatedAsyncioTestCase``, which sets its loop before ``setUp``."""
+    cls = module.parent(function)
+    if not isinstance(cls, ast.ClassDef) or any(tail(d) in _WITHOUT_INSTANCE for d in function.decorator_list):
+        return False
+    return any(tail(base).startswith("IsolatedAsyncio") for base in cls.bases)
 
 
 def _is_inside_coroutine(module: Module, function: ast.AST) -> bool:
