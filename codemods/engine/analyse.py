@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
@@ -158,7 +159,10 @@ def _project_rule(entry: Entry) -> ProjectRule:
 def unparsable(source: Source, error: BaseException) -> Finding:
     """The finding LM000 for a file whose parsing raised ``error``."""
     line, column = 1, 1
+    refusal = "a file that does not parse is left as it is"
     if isinstance(error, SyntaxError):
+        running = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        refusal += f": loopmend reads it with {running} here, and newer syntax needs a newer Python"
         line, column = max(error.lineno or 1, 1), max(error.offset or 1, 1)
         reason = error.msg
     elif isinstance(error, UndecodableError):
@@ -175,5 +179,5 @@ def unparsable(source: Source, error: BaseException) -> Finding:
         span=Span(line, column, line, column),
         scope="<module>",
         anchor=reason,
-        refusal="a file that does not parse is left as it is",
+        refusal=refusal,
     )

@@ -125,6 +125,8 @@ def _survey(module: Module, site: Site) -> None:
     if site.how is How.CUSTOM:
         site.obstacle = "the loop is of a class that was chosen: give that to asyncio.Runner as its `loop_factory`"
     calls = {run.call for run in site.runs}
+    if not site.obstacle and site.runs and all(_is_sleep(module, run) for run in site.runs):
+        site.obstacle = "sleeping lets other tasks of this loop go on: start and await them in one main coroutine"
     if not site.obstacle and any(_call_around(module, node) not in calls for node in site.handed):
         site.obstacle = f"`{site.name}` is handed on: take the loop by `asyncio.get_running_loop()` where it is used"
     site.runs.sort(key=lambda run: start(run.call))
@@ -166,6 +168,8 @@ def _take_bare(module: Module, site: Site, use: Use) -> str:
         if isinstance(statement, ast.Expr):
             site.done_with.append(statement)
             return ""
+    if isinstance(holder, ast.Call) and module.qualname(holder.func) == "contextlib.closing":
+        site.is_closed = True
     if isinstance(holder, ast.keyword) or (isinstance(holder, ast.Call) and use.node in holder.args):
         site.handed.append(use.node)
         return ""
@@ -175,6 +179,10 @@ def _take_bare(module: Module, site: Site, use: Use) -> str:
         code = module.code(holder)
         return f"`{code}` is changed or handed on: do that in a coroutine, on `asyncio.get_running_loop()`"
     return "the loop is kept somewhere else, too: take it by `asyncio.get_running_loop()` where it is used"
+
+
+def _is_sleep(module: Module, run: Run) -> bool:
+    return isinstance(run.coroutine, ast.Call) and module.qualname(run.coroutine.func) == "asyncio.sleep"
 
 
 def _call_around(module: Module, node: ast.expr) -> ast.AST | None:
@@ -234,9 +242,9 @@ def _collect_sets(module: Module, site: Site) -> None:
         if here and goes and isinstance(statement, ast.Expr):
             site.done_with.append(statement)
         else:
-            site.obstacle = (
-                f"line {call.lineno} sets another loop: give what makes it to asyncio.Runner as `loop_factory`"
-            )
+            is_this = any(held.made is value for held in site.loops)
+            what = "other code takes it as the current loop" if is_this else f"line {call.lineno} sets another loop"
+            site.obstacle = f"{what}: give what makes it to asyncio.Runner as `loop_factory`"
 
 
 def current_elsewhere(module: Module, sites: list[Site]) -> Iterator[ast.Call]:

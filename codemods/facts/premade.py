@@ -9,6 +9,7 @@ import sys
 from codemods.facts.callees import assigned_values, instance_class
 from codemods.facts.loops import origin
 from codemods.facts.module import Module
+from codemods.facts.nodes import tail
 from codemods.facts.runs import Run
 from codemods.facts.sharing import carried
 
@@ -36,7 +37,7 @@ def made_before(module: Module, run: Run) -> str:
 
 def _may_hold(module: Module, value: ast.expr) -> bool:
     """Whether a value is an object that may keep the loop that is current when it is made."""
-    if not isinstance(value, ast.Call) or origin(module, value) is not None:
+    if not isinstance(value, ast.Call) or origin(module, value) is not None or "logger" in tail(value.func).lower():
         return False
     if isinstance(value.func, ast.Name) and not module.is_bound(value.func.id, value):
         return not hasattr(builtins, value.func.id)

@@ -50,7 +50,7 @@ class Notebook:
         for old, new in zip(before, after, strict=True):
             if old.text == new.text:
                 continue
-            literal, text = self.literals[old.number], _ended_as(old.text, new.text)
+            literal, text = self.literals[old.number], _framed_as(old.text, new.text)
             if isinstance(literal, Literal):
                 edits += change_string(self.source, literal, text)
             else:
@@ -58,9 +58,11 @@ class Notebook:
         return tuple(edits)
 
 
-def _ended_as(old: str, new: str) -> str:
-    """The new text of a cell without the blank lines that stood above what was taken out at its end."""
+def _framed_as(old: str, new: str) -> str:
+    """The new text of a cell without the blank lines that stood around what was taken out at its ends."""
     code = new.rstrip()
+    if old[:1] != "\n":
+        code = code.lstrip("\n")
     return code + old[len(old.rstrip()) :] if code else code
 
 

@@ -9,7 +9,7 @@ from codemods.facts.flow import repeating_loop
 from codemods.facts.loops import How
 from codemods.facts.manual_loops import Site, current_elsewhere, manual_sites
 from codemods.facts.module import Module
-from codemods.facts.nodes import FUNCTIONS
+from codemods.facts.nodes import FUNCTIONS, tail
 from codemods.facts.premade import made_before
 from codemods.model import Finding, Operation, Related, Rewrite, Safety, Severity
 from codemods.rules.base import Rule
@@ -77,12 +77,27 @@ class ManualLoop(Rule):
 
 def _message(module: Module, site: Site) -> str:
     left = "nothing shuts down what is still running on this loop when it is closed"
-    if not site.is_closed:
+    if any(module.scope(call) is site.scope for call in module.calls("asyncio.all_tasks")):
+        left = "what `asyncio.run` does at its end is done by hand here"
+    elif not _is_closed(module, site):
         left = "nothing closes this loop, and what is still running on it is never shut down"
     if site.how is not How.CURRENT:
         return left
     raises = "raises" if module.target >= _RAISES_SINCE else "raises from Python 3.14 on, and warns before"
     return f"{left}; where none was set, `{module.code(site.loops[0].made)}` {raises}"
+
+
+def _is_closed(module: Module, site: Site) -> bool:
+    """Whether the loop is closed: in the same scope, or, where an object keeps it, anywhere in the file."""
+    makers = [module.parent(held.made) for held in site.loops]
+    targets = [target for maker in makers if isinstance(maker, ast.Assign) for target in maker.targets]
+    targets += [maker.target for maker in makers if isinstance(maker, ast.AnnAssign)]
+    kept = {tail(target) for target in targets if isinstance(target, ast.Attribute)}
+    closes = [call.func for call in module.calls_ending("close") if isinstance(call.func, ast.Attribute)]
+    return site.is_closed or any(
+        tail(close.value) in kept or (tail(close.value) == site.name != "" and module.scope(close) is site.scope)
+        for close in closes
+    )
 
 
 def _severity(module: Module, site: Site) -> Severity:
