@@ -67,7 +67,7 @@ def _loops_in_threads(module: Module) -> Iterator[tuple[FunctionNode, str, int]]
     """Loops that threads of this file run, each with a function that is not in the thread, and the line it starts."""
     for target, call in thread_targets(module):
         starter = module.function(call)
-        loops = _run_by(module, target)
+        loops = _run_by(module, target) | _handed(module, target, call)
         if not isinstance(starter, FUNCTIONS) or not loops:
             continue
         starts = [c.lineno for c in module.calls_ending("start") if module.function(c) is starter]
@@ -94,3 +94,18 @@ def _run_by(module: Module, target: ast.expr) -> set[str]:
     if isinstance(target, ast.Attribute):
         return {loop for f in functions if f.name == target.attr for loop in own_loops(module, f) if "self." in loop}
     return set()
+
+
+def _handed(module: Module, target: ast.expr, call: ast.Call) -> set[str]:
+    """The loops that a thread gets in ``args=(loop,)`` and runs forever."""
+    function = module.definition(target.id, target) if isinstance(target, ast.Name) else None
+    given = next((keyword.value for keyword in call.keywords if keyword.arg == "args"), None)
+    if not isinstance(function, FUNCTIONS) or not isinstance(given, ast.Tuple | ast.List):
+        return set()
+    run = {
+        module.code(node.value)
+        for node in nodes_of(function)
+        if isinstance(node, ast.Attribute) and node.attr == "run_forever"
+    }
+    names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
+    return {module.code(value) for name, value in zip(names, given.elts, strict=False) if name in run}
