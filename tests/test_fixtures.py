@@ -57,7 +57,8 @@ def test_each_fix_holds_alone(case: Case) -> None:
         assert [fix.finding for fix in outcome.fixed] == [chosen]
 
 
-@each([case for case in CHANGING if case.folder.parent.name == "together"])
+# LM104 is left out: what it finds LM103 mends in another way, so the first of the two decides.
+@each([case for case in CHANGING if len({e["code"] for e in case.expected if "safety" in e} - {"LM104"}) > 1])
 def test_the_order_of_the_rules_does_not_matter(case: Case) -> None:
     source = Source("before.py", case.before)
     for first in {finding.code for finding in analyse(source) if case.wanted(finding)}:

@@ -11,8 +11,10 @@ import pytest
 from codemods.engine import integrity
 from codemods.facts.module import Module
 from codemods.model import Operation
+from codemods.rewriting.locate import MisplacedError
 from codemods.rewriting.lower import lower_python
 from codemods.rewriting.operations import (
+    AddFinally,
     AddKeyword,
     AwaitArgument,
     ExtractCoroutine,
@@ -76,6 +78,28 @@ def test_a_finally_goes(before: str, after: str) -> None:
     module = Module(source)
     (clause,) = (node for node in ast.walk(module.tree) if isinstance(node, ast.Try))
     assert changed(source, RemoveFinally(module.span(clause))).text == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("try:\n  a\nexcept E:\n  b\n", "try:\n  a\nexcept E:\n  b\nfinally:\n  c\n"),
+        ("try:\n  a\nexcept* E:\n  b\n  # d\n# e\n", "try:\n  a\nexcept* E:\n  b\n  # d\nfinally:\n  c\n# e\n"),
+        ("try:\n  a\nexcept E: b\nelse: d\ne\n", "try:\n  a\nexcept E: b\nelse: d\nfinally:\n  c\ne\n"),
+    ],
+)
+def test_a_finally_comes_to_a_try(before: str, after: str) -> None:
+    source = Source("m.py", before.encode())
+    module = Module(source)
+    (clause,) = (node for node in ast.walk(module.tree) if isinstance(node, ast.Try | ast.TryStar))
+    assert changed(source, AddFinally(module.span(clause), "c")).text == after
+
+
+def test_a_try_with_a_finally_gets_no_second_one() -> None:
+    source = Source("m.py", b"try:\n  a\nfinally:\n  b\n")
+    module = Module(source)
+    with pytest.raises(MisplacedError):
+        changed(source, AddFinally(module.span(module.tree.body[0]), "c"))
 
 
 def test_a_lone_generator_expression_gets_parentheses() -> None:

@@ -9,6 +9,7 @@ import libcst as cst
 
 from codemods.rewriting.locate import Locator, MisplacedError, Statement
 from codemods.rewriting.operations import (
+    AddFinally,
     EnterAsyncWith,
     ExtractCoroutine,
     InsertAfter,
@@ -23,8 +24,9 @@ from codemods.rewriting.operations import (
 )
 
 _Removing = RemoveStatement | RemoveDefinition | RemoveFinally
+_Finally = AddFinally | WrapInTry
 _Placing = NameValue | ReplaceStatement | InsertBefore | InsertAfter
-BlockOperation = _Removing | _Placing | WrapInWith | EnterAsyncWith | WrapInTry | ExtractCoroutine
+BlockOperation = _Removing | _Placing | WrapInWith | EnterAsyncWith | _Finally | ExtractCoroutine
 _Body = TypeVar("_Body", cst.Module, cst.IndentedBlock)
 _TEMPLATE = cst.PartialParserConfig(default_newline="\n", default_indent="    ")
 _BLANK = cst.EmptyLine(indent=False)
@@ -53,6 +55,12 @@ class BlockEditor:
                 self._remove(self._index(locate.statement(at)), operation)
             case RemoveFinally(at=at, header=header):
                 self._remove_finally(self._index(locate.statement(at)), header)
+            case AddFinally(at=at, cleanup=cleanup):
+                index = self._index(locate.statement(at))
+                old = self.statements[index]
+                if not isinstance(old, cst.Try | cst.TryStar) or old.finalbody is not None:
+                    raise MisplacedError("a try without a finally was expected")
+                self.statements[index] = old.with_changes(finalbody=_ending_with(cleanup).finalbody)
             case RemoveDefinition(at=at):
                 self._remove(self._index(locate.statement(at)), RemoveStatement(at, own_comments_go=True))
             case ReplaceStatement(at=at, code=code):
@@ -74,8 +82,7 @@ class BlockEditor:
                 self._nest(start, end, wrapper)
             case WrapInTry(first=first, last=last, cleanup=cleanup):
                 start, end = self._range(locate.statement(first), locate.statement(last))
-                indented = "".join(f"    {line}\n" for line in cleanup.splitlines())
-                self._nest(start, end, statements(f"try:\n    pass\nfinally:\n{indented}")[0])
+                self._nest(start, end, _ending_with(cleanup))
             case EnterAsyncWith():
                 self._enter(operation, locate)
             case ExtractCoroutine():
@@ -237,6 +244,14 @@ def statements(code: str) -> list[Statement]:
     if found and parsed.header:  # blank lines at the start belong to what they stand above
         found[0] = _with_leading(found[0], [*parsed.header, *_leading(found[0])])
     return found
+
+
+def _ending_with(cleanup: str) -> cst.Try:
+    """A ``try`` around nothing, with ``cleanup`` as its ``finally``."""
+    indented = "".join(f"    {line}\n" for line in cleanup.splitlines())
+    wrapper = statements(f"try:\n    pass\nfinally:\n{indented}")[0]
+    assert isinstance(wrapper, cst.Try)
+    return wrapper
 
 
 def join_items(outer: cst.With, inner: cst.With) -> cst.With:

@@ -23,6 +23,7 @@ from codemods.rewriting.expressions import (
 from codemods.rewriting.lists import name_arguments, wrap_in_call
 from codemods.rewriting.locate import Locator, MisplacedError, Statement
 from codemods.rewriting.operations import (
+    AddFinally,
     AddKeyword,
     AwaitArgument,
     ChangeFromImport,
@@ -83,7 +84,7 @@ class Hands(cst.CSTTransformer):
                 self._signatures[self._locate.statement(at)] = operation
             case ChangeFromImport(at=at):
                 self._imports.setdefault(self._locate.statement(at), []).append(operation)
-            case RemoveStatement(at=first) | RemoveFinally(at=first):
+            case RemoveStatement(at=first) | RemoveFinally(at=first) | AddFinally(at=first):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
             case RemoveDefinition(at=first) | ReplaceStatement(at=first):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
@@ -188,7 +189,7 @@ def _order(operation: BlockOperation) -> int:
 
 
 _TURNS = (
-    *(RemoveStatement, RemoveDefinition, RemoveFinally),
+    *(RemoveStatement, RemoveDefinition, RemoveFinally, AddFinally),
     *(NameValue, ReplaceStatement, InsertBefore, InsertAfter),
     *(WrapInWith, WrapInTry, EnterAsyncWith, ExtractCoroutine),
 )

@@ -112,13 +112,13 @@ def _text_at(source: Source, span: Span) -> str:
 def _pieces(source: Source, operations: list[Operation]) -> list[tuple[int, int, list[Operation]]]:
     """Runs of whole top-level statements (first line, last line) with the operations inside each.
 
-    The blank lines and comments above the first statement belong to its piece.
+    The blank lines and comments above the first statement belong to its piece, and so do indented comments below it.
     """
     ranges: list[tuple[int, int]] = []
     above = 0
     for statement in ast.parse(source.data).body:
         first = min([statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", ()))])
-        last = statement.end_lineno or statement.lineno
+        last = _with_comments(source, statement.end_lineno or statement.lineno)
         if ranges and first <= above:
             ranges[-1] = (ranges[-1][0], max(last, above))
         else:
@@ -142,6 +142,15 @@ def _pieces(source: Source, operations: list[Operation]) -> list[tuple[int, int,
         else:
             pieces.append((first, last, [operation]))
     return pieces
+
+
+def _with_comments(source: Source, last: int) -> int:
+    """The last line of a statement that ends at ``last``, with the indented comments that follow."""
+    for number, line in enumerate(source.lines[last:], last + 1):
+        if line.strip() and not (line[0].isspace() and line.lstrip().startswith("#")):
+            break
+        last = number if line.strip() else last
+    return last
 
 
 def _lines(operation: Operation) -> tuple[int, int]:

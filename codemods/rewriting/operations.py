@@ -134,6 +134,14 @@ class RemoveArgument(Operation):
 
 
 @dataclass(frozen=True, slots=True)
+class AddFinally(Operation):
+    """Give the ``try`` at ``at``, which has none, ``cleanup`` as its ``finally:``."""
+
+    at: Span
+    cleanup: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReplaceStatement(Operation):
     """Put the statement ``code`` in the place of a simple one; what stands above it stays."""
 

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from codemods.facts.awaitables import Argument, Filling
-from codemods.facts.flow import repeating_loop
-from codemods.facts.module import FunctionNode, Module
+from codemods.facts.flow import TRIES
+from codemods.facts.module import Module
 from codemods.facts.nodes import FUNCTIONS, start, walk_scope
 from codemods.facts.task_uses import Use
 from codemods.facts.tasks import collection, tasks_of
-from codemods.facts.variables import bound_otherwise, own_names
 from codemods.model import Operation, Rewrite, Safety
 from codemods.rewriting.operations import (
     InsertBefore,
@@ -22,13 +21,14 @@ from codemods.rewriting.operations import (
     WrapInCall,
     WrapInTry,
 )
+from codemods.rules.free_names import Names
 from codemods.rules.spelling import spelling
+from codemods.rules.task_joining import SIMPLE, Ending, Joiner, ending, has_comment_above, is_calm
 from codemods.rules.task_waiting import Gather, awaits, coroutine_function, never_ends
 
 _WIDTH = 88
 """Longer lines get a line for each task, as most formatters would do it."""
 _COROUTINES = {"asyncio.sleep", "asyncio.to_thread", "asyncio.wait_for", "asyncio.open_connection"}
-_SIMPLE = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return)
 
 
 class _Refusal(Exception):
@@ -58,10 +58,13 @@ class _Settling:
         self._call = call
         self._given = given
         self._statement = module.statement(call)
+        self._ending = self._joinable()
+        self._front = self._ending.attempt if self._ending else self._statement
+        """What the list of tasks goes in front of."""
         function = module.function(call)
         assert isinstance(function, FUNCTIONS)
         self._function = function
-        self._taken = own_names(function) | set(module.imports.names)
+        self._names = Names(module, self._statement, function)
 
     def rewrite(self) -> Rewrite:
         """Raises _Refusal."""
@@ -73,9 +76,14 @@ class _Settling:
             raise _Refusal("the `gather` shares its line with other code: put it on a line of its own")
         self._check_place()
         tasks = self._tasks()
+        around: list[Operation]
         cleanup = "\n".join([*self._cancelling(tasks.items), gather.waiting_for(tasks.items)])
-        if isinstance(statement, _SIMPLE):
-            around: list[Operation] = [WrapInTry(module.span(statement), module.span(statement), cleanup)]
+        if self._ending:
+            line = self._ending.attempt.lineno
+            code = "\n".join(self._cancelling(tasks.items))
+            around = [*self._ending.joined_by(module, [Joiner(line, code, ", ".join(tasks.items))])]
+        elif isinstance(statement, SIMPLE):
+            around = [WrapInTry(module.span(statement), module.span(statement), cleanup)]
         else:
             around = self._hoisted(tasks, gather.code, cleanup)
         return Rewrite(
@@ -92,7 +100,7 @@ class _Settling:
         statement = self._statement
         child: ast.AST = self._call
         header = {ast.For: "iter", ast.If: "test", ast.Match: "subject"}.get(type(statement))
-        whole = statement if isinstance(statement, _SIMPLE) else getattr(statement, header, None) if header else None
+        whole = statement if isinstance(statement, SIMPLE) else getattr(statement, header, None) if header else None
         around = list(self._module.ancestors(self._call))
         if whole is None or (whole is not statement and whole not in around):
             raise _Refusal("the `gather` stands in the header of a block: put it into a statement of its own")
@@ -133,6 +141,17 @@ class _Settling:
         span = module.span(self._statement)
         return [InsertBefore(span, code), ReplaceExpression(module.span(awaited), name)]
 
+    def _joinable(self) -> Ending | None:
+        """The ``finally`` that ends other tasks behind the ``gather``, and behind nothing else."""
+        block = self._module.block(self._statement)
+        found = ending(self._module, block.owner) if isinstance(block.owner, TRIES) else None
+        if found is None or found.attempt.handlers or found.attempt.orelse or found.attempt.body != [self._statement]:
+            return None
+        if not isinstance(self._statement, SIMPLE) or has_comment_above(self._module, self._statement):
+            return None
+        calm = all(is_calm(self._module, argument.node) for argument in self._given)
+        return found if calm else None
+
     # -- the tasks ----------------------------------------------------------------------------
 
     def _tasks(self) -> _Tasks:
@@ -145,7 +164,7 @@ class _Settling:
             wraps = [wrap for item in only.items for wrap in self._started(item)]
             return _Tasks((f"*{only.filling.name}",), tuple(wraps))
         name = self._free("tasks", "running", "started")
-        span, before = module.span(self._call), module.span(self._statement)
+        span, before = module.span(self._call), module.span(self._front)
         if only and not isinstance(only.node, ast.ListComp | ast.GeneratorExp | ast.List):
             item, (each, imports) = self._item(only.node), self._spawner(only.items)
             text = f"{name} = [{each}({item}) for {item} in {module.code(only.node)}]"
@@ -245,18 +264,7 @@ class _Settling:
 
     def _free(self, *names: str) -> str:
         numbered = (f"{names[-1]}_{number}" for number in range(2, 100))
-        return next(name for name in (*names, *numbered) if name.isidentifier() and self._is_free(name))
-
-    def _is_free(self, name: str) -> bool:
-        """Whether the function has no use for ``name``, or none from the statement on."""
-        if name not in self._taken:
-            return True
-        module, function = self._module, self._function
-        uses = module.uses(name, function)
-        if repeating_loop(module, self._statement) or name in module.imports.names:
-            return False
-        done = all((use.end_lineno or 0) < self._statement.lineno and module.scope(use) is function for use in uses)
-        return done and any(isinstance(use.ctx, ast.Store) for use in uses) and _only_assigned(module, name, function)
+        return next(name for name in (*names, *numbered) if name.isidentifier() and self._names.is_free(name))
 
     def _is_long(self, text: str) -> bool:
         written = self._module.code(self._call)
@@ -286,9 +294,3 @@ def _if_empty(module: Module, node: ast.AST, name: str) -> bool:
     owner = module.parent(node)
     names = [n.id for n in ast.walk(owner.test) if isinstance(n, ast.Name)] if isinstance(owner, ast.If) else []
     return name in names
-
-
-def _only_assigned(module: Module, name: str, function: FunctionNode) -> bool:
-    """Whether nothing but assignments binds a local name: no parameter, definition, declaration or handler."""
-    arguments = any(module.binding_scope(argument) is function for argument in module.arguments(name))
-    return not (arguments or module.declarations(name) or bound_otherwise(module, name, function))

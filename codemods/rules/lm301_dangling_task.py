@@ -12,7 +12,7 @@ from codemods.facts.tasks import tasks_of
 from codemods.model import Finding, Related, Severity
 from codemods.rules.base import Rule
 from codemods.rules.task_cleanup import closed_before, end_in_finally
-from codemods.rules.task_endings import Life, cancels_at_end, life
+from codemods.rules.task_endings import Life, cancels_at_end, dangles, life
 
 
 class DanglingTask(Rule):
@@ -32,9 +32,9 @@ class DanglingTask(Rule):
 
     What it changes
         In the coroutine that `asyncio.run`, `Runner.run` or `run_until_complete` runs, what follows the
-        start goes into a `try`; its `finally` cancels the task and waits for it with
-        `asyncio.gather(task, return_exceptions=True)`. Tasks of one block share one `finally`; a list
-        gets a loop. A task that is started inside `async with` ends inside it, while what it uses is
+        start goes into a `try`; its `finally` cancels the task and waits for it with `asyncio.gather(task,
+        return_exceptions=True)`. Tasks of one block share one `finally`, and a `try` that has none gets it;
+        a list gets a loop. A task that is started inside `async with` ends inside it, while what it uses is
         still open. A cancel in the last lines moves into the `finally`.
 
     When it refuses
@@ -57,7 +57,7 @@ class DanglingTask(Rule):
     def find(self, module: Module) -> Iterator[Finding]:
         """Every local task that nobody waits for, those of one block in one finding."""
         tasks = tasks_of(module)
-        dangling = [holder for holder in tasks.locals if _dangles(holder)]
+        dangling = [holder for holder in tasks.locals if dangles(holder)]
         if not dangling:
             return
         entries = entry_coroutines(module)
@@ -97,13 +97,6 @@ class DanglingTask(Rule):
         if isinstance(rewrite, str):
             return self.finding(module, where, message, Severity.WARNING, refusal=rewrite, related=related)
         return self.finding(module, where, message, Severity.WARNING, rewrite=rewrite, related=related)
-
-
-def _dangles(holder: Holder) -> bool:
-    """Whether a local task is started and at most cancelled."""
-    if not holder.known or holder.origin or not isinstance(holder.scope, ast.AsyncFunctionDef):
-        return False
-    return {use for use, _ in holder.uses} <= {Use.START, Use.CANCEL}
 
 
 def _function_name(holder: Holder) -> str:

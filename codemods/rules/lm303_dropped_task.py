@@ -45,7 +45,8 @@ class DroppedTask(Rule):
 
     What it changes
         In the coroutine that `asyncio.run`, `Runner.run` or `run_until_complete` runs, the task gets a name, and
-        what follows goes into a `try` whose `finally` cancels it and waits for it, as LM301 does it.
+        what follows goes into a `try` whose `finally` cancels it and waits for it, as LM301 does it; a `finally`
+        that ends tasks already takes it in.
 
     When it refuses
         Elsewhere: the task is meant to outlive the function. Keep it in a set until it is done, or start it in
@@ -140,9 +141,8 @@ def _lives(module: Module, calls: list[ast.Call], function: ast.AsyncFunctionDef
     for call in calls:
         made = call.args[0]
         base = tail(made.func).strip("_") if isinstance(made, ast.Call) else ""
-        plain = ["task"] if len(calls) == 1 else []
-        own = f"{base}_task" if base else "task"
-        names = [*plain, own, *(f"{own}_{number}" for number in range(2, 100))]
+        own = f"{base}_task" if base else "background_task"
+        names = [own, *(f"{own}_{number}" for number in range(2, 100))]
         name = next(name for name in names if name not in taken)
         taken.add(name)
         statement = module.statement(call)

@@ -37,7 +37,8 @@ class GatherLeavesSiblings(Rule):
         The coroutines become tasks first. The `gather` goes into a `try`, whose `finally` cancels the
         tasks and waits for them with `asyncio.gather(*tasks, return_exceptions=True)`, inside the block,
         while everything is still open. The results, their order and the error that is raised are the same.
-        A list that is filled with coroutines right in front is filled with tasks instead.
+        A list that is filled with coroutines right in front is filled with tasks instead. A `finally` that ends
+        other tasks behind the `gather` takes these in.
 
     When it refuses
         When the `gather` stands where it is not always evaluated, or behind another `await` of the
@@ -126,9 +127,9 @@ def _is_looked_after(module: Module, call: ast.Call, given: list[Argument]) -> b
         if isinstance(above, TRIES):
             cleanup = [*above.finalbody, *(statement for handler in above.handlers for statement in handler.body)]
             nodes = [node for statement in cleanup for node in ast.walk(statement)]
-            cancelled = [node.value for node in nodes if isinstance(node, ast.Attribute) and node.attr == "cancel"]
-            others = [one for one in map(tasks.holder, cancelled) if one is not None and one not in holders]
-            if child in above.finalbody or len(cancelled) > len(others):
+            cancels = [n for n in nodes if isinstance(n, ast.Call) and tail(n.func) == "cancel"]
+            cancelled = [found[0] if (found := tasks.cancelled(cancel)) else None for cancel in cancels]
+            if child in above.finalbody or any(one is None or one in holders for one in cancelled):
                 return True
         if isinstance(above, ast.AsyncWith | ast.With):
             made = [item.context_expr for item in above.items if isinstance(item.context_expr, ast.Call)]

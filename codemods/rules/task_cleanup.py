@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from codemods.facts.flow import TRIES
 from codemods.facts.module import Module
+from codemods.facts.tasks import tasks_of
 from codemods.model import Operation, Rewrite, Safety
-from codemods.rewriting.operations import RemoveStatement, WrapInTry
-from codemods.rules.task_endings import Life
+from codemods.rewriting.operations import AddFinally, RemoveStatement, WrapInTry
+from codemods.rules.task_endings import Life, cancels_at_end, dangles, life, only_cancels
+from codemods.rules.task_joining import Joiner, ending, leaves_or_awaits, reached, without_lists
 from codemods.rules.task_waiting import NO_GATHER, awaits, gather_at, may_wait_for_us, never_ends
 
 
@@ -36,50 +39,79 @@ def end_in_finally(module: Module, lives: list[Life]) -> Rewrite | str:
     block = lives[0].block
     begin = max(one.begin for one in lives)
     for statement in block[lives[0].first + 1 : begin]:
-        leaves = any(isinstance(node, ast.Return) for node in ast.walk(statement))
-        if leaves or awaits(module, [statement], naps=False):
+        if leaves_or_awaits(module, [statement]):
             return (
                 f"line {statement.lineno} awaits or returns while `{lives[0].holder.code}` already runs: start the "
                 "tasks one right after the other, then one `try` covers them"
             )
     cancels = [statement for one in lives for statement in one.cancels]
-    rest = [statement for statement in block[begin:] if statement not in cancels]
+    begin = _behind_starts(module, block, begin)
+    moving = {statement for holder in tasks_of(module).locals for statement in cancels_at_end(module, holder)}
+    rest = [statement for statement in block[begin:] if statement not in moving and statement not in cancels]
     if not awaits(module, rest):
         return "nothing is awaited behind the start, so the task never gets to run: await it where it has to be done"
     starts = [call for one in lives for call in one.holder.starts]
     if reason := never_ends(module, [call.args[0] for call in starts]):
         return reason
-    gather = gather_at(module, block[begin])
+    gather = gather_at(module, rest[0])
     if gather is None:
         return NO_GATHER
     if any(one.holder.code == "_" for one in lives):
         return "the task is called `_`: give it a name to cancel it by"
-    rest = _inside_of_try(module, rest)
+    rest = without_lists(module, _inside_of_try(module, rest))
     if not (module.stands_alone(rest[0]) and module.stands_alone(rest[-1])):
         return "the statements behind the start share their lines with other code: put each on a line of its own"
-    lines = [line for one in lives for line in _cancelling(module, one)]
-    arguments = [f"*{one.holder.items}" if one.holder.many else one.holder.code for one in lives]
-    cleanup = "\n".join([*lines, gather.waiting_for(arguments)])
+    joiners = [_joiner(module, one) for one in lives]
     operations: list[Operation] = [RemoveStatement(module.span(statement)) for statement in cancels]
-    operations.append(WrapInTry(module.span(rest[0]), module.span(rest[-1]), cleanup))
+    if found := reached(module, rest):
+        operations += found.joined_by(module, joiners)
+    else:
+        cleanup = "\n".join([*(one.cancelling for one in joiners), gather.waiting_for(one.argument for one in joiners)])
+        operations += [_with_finally(module, rest, cleanup), *gather.operations]
     why_unsafe = may_wait_for_us(module, rest[0], starts)
     if _ends_early(module, lives):
         why_unsafe = "the task ends with its block, although the coroutine goes on behind that"
     return Rewrite(
-        title="Cancel the task in a `finally` and wait for it" if len(arguments) == 1 else "Cancel and await the tasks",
+        title="Cancel the task in a `finally` and wait for it" if len(lives) == 1 else "Cancel and await the tasks",
         safety=Safety.UNSAFE if why_unsafe else Safety.SAFE,
-        operations=(*operations, *gather.operations),
+        operations=tuple(operations),
         why_unsafe=why_unsafe,
     )
+
+
+def _behind_starts(module: Module, block: list[ast.stmt], begin: int) -> int:
+    """Behind what starts more tasks that no one waits for: they will end in the same ``finally``."""
+    tasks = tasks_of(module)
+    dropped = [s for s in block[begin:] if isinstance(s, ast.Expr) and s.value in tasks.started]
+    others = [found for holder in tasks.locals if dangles(holder) and isinstance(found := life(module, holder), Life)]
+    ends = [block.index(statement) + 1 for statement in dropped]
+    ends += [one.begin for one in others if one.block is block]
+    near = [end for end in ends if end > begin and not leaves_or_awaits(module, block[begin:end])]
+    return max(near, default=begin)
+
+
+def _with_finally(module: Module, rest: list[ast.stmt], cleanup: str) -> Operation:
+    """What makes ``cleanup`` the ``finally`` of statements: of the ``try`` that they are, or of a new one."""
+    only = rest[0]
+    if len(rest) == 1 and isinstance(only, TRIES) and not only.finalbody:
+        return AddFinally(module.span(only), cleanup)
+    return WrapInTry(module.span(only), module.span(rest[-1]), cleanup)
 
 
 def _inside_of_try(module: Module, rest: list[ast.stmt]) -> list[ast.stmt]:
     """The statements to cover: those inside a last ``try`` whose ``finally`` closes what the task may use."""
     last = rest[-1]
-    if not isinstance(last, ast.Try) or awaits(module, rest[:-1]) or not awaits(module, last.finalbody):
+    closes = isinstance(last, ast.Try) and awaits(module, last.finalbody) and ending(module, last) is None
+    if not isinstance(last, ast.Try) or not closes or awaits(module, rest[:-1]):
         return rest
     caught = [statement for handler in last.handlers for statement in handler.body]
     return rest if awaits(module, [*caught, *last.orelse]) else last.body
+
+
+def _joiner(module: Module, one: Life) -> Joiner:
+    """What ends the tasks of one life."""
+    argument = f"*{one.holder.items}" if one.holder.many else one.holder.code
+    return Joiner(one.block[one.first].lineno, "\n".join(_cancelling(module, one)), argument)
 
 
 def _cancelling(module: Module, one: Life) -> list[str]:
@@ -95,7 +127,9 @@ def _cancelling(module: Module, one: Life) -> list[str]:
 def _loop_name(module: Module, one: Life) -> str:
     """A name for one of ``tasks`` that is free in the function, or was used to fill the list only."""
     filling = {node for index in range(one.first, one.begin) for node in _names(one.block[index])}
-    outside = {node.id for node in _names(one.holder.scope) if node not in filling} | set(module.imports.names)
+    outside = {
+        node.id for node in _names(one.holder.scope) if node not in filling and not only_cancels(module, node)
+    } | set(module.imports.names)
     inside = {node.id for node in filling} - {node.id for node in filling if isinstance(node.ctx, ast.Store)}
     plural = one.holder.code
     singular = plural[:-1] if plural.endswith("s") and not plural.endswith("ss") else "task"

@@ -48,7 +48,7 @@ def life(module: Module, holder: Holder) -> Life | str:
     begin = where.index + 1 if awaits(module, filling) else last + 1
     cancels: list[ast.stmt] = []
     for statement in reversed(where.statements[begin:]):
-        if not _is_cancel(statement):
+        if not is_cancel(statement):
             break
         cancels.insert(0, statement)
     mine = [s for s in cancels if any(s in list(module.ancestors(n)) for n in holder.used(Use.CANCEL))]
@@ -68,6 +68,13 @@ def cancels_at_end(module: Module, holder: Holder) -> tuple[ast.stmt, ...]:
     rest = [s for s in found.block[found.begin :] if s not in found.cancels]
     can_move = all(module.stands_alone(s) and not _has_comment(module, found.block, s) for s in found.cancels)
     return found.cancels if can_move and awaits(module, rest) else ()
+
+
+def dangles(holder: Holder) -> bool:
+    """Whether a local task of a coroutine is started and at most cancelled."""
+    if not holder.known or holder.origin or not isinstance(holder.scope, ast.AsyncFunctionDef):
+        return False
+    return {use for use, _ in holder.uses} <= {Use.START, Use.CANCEL}
 
 
 def _has_comment(module: Module, block: list[ast.stmt], statement: ast.stmt) -> bool:
@@ -112,11 +119,19 @@ def _is_none(binding: ast.stmt) -> bool:
     return value is None or (isinstance(value, ast.Constant) and value.value is None)
 
 
-def _is_cancel(statement: ast.stmt) -> bool:
-    """``x.cancel()``, or a loop with nothing else in it."""
+def is_cancel(statement: ast.stmt) -> bool:
+    """Whether a statement cancels and does nothing else: ``x.cancel()``, or a loop with nothing else in it."""
     match statement:
         case ast.Expr(value=ast.Call(func=ast.Attribute(attr="cancel"))):
             return True
         case ast.For(body=[only], orelse=[]):
-            return _is_cancel(only)
+            return is_cancel(only)
     return False
+
+
+def only_cancels(module: Module, use: ast.Name) -> bool:
+    """Whether a name is used as ``task`` in ``for task in tasks: task.cancel()``."""
+    loops = [above for above in module.ancestors(use) if isinstance(above, ast.For)]
+    return (
+        bool(loops) and is_cancel(loops[0]) and isinstance(loops[0].target, ast.Name) and loops[0].target.id == use.id
+    )
