@@ -25,6 +25,7 @@ from codemods.rules.base import ProjectRule
 from codemods.rules.index import CONTEXT
 from codemods.rules.registry import all_rules
 from codemods.source import Source
+from tests.cases import execute, missing
 
 ROOT = Path(__file__).parent.parent / "fixtures"
 RULES = [rule for rule in all_rules() if isinstance(rule, ProjectRule)]
@@ -157,7 +158,19 @@ def test_each_rewrite_is_complete_by_itself(case: Path, tmp_path: Path) -> None:
             assert len(left) < len(before)
 
 
-RUN_CASES = [case for case in CASES if "run" in tomllib.loads((case / "case.toml").read_text())]
+RUNS = {case: tomllib.loads((case / "case.toml").read_text()).get("run", {}) for case in CASES}
+RUN_CASES = [case for case in CASES if "pytest-asyncio" in RUNS[case]]
+PROGRAMS = [case for case in CASES if "program" in RUNS[case]]
+
+
+@pytest.mark.parametrize("case", PROGRAMS, ids=lambda case: f"{case.parent.name}/{case.name}")
+def test_the_program_shows_the_symptom(case: Path, tmp_path: Path) -> None:
+    run = RUNS[case]
+    if reason := missing(run["requires"]):
+        pytest.skip(reason)
+    done = execute(copy(case, "before", tmp_path) / run["program"])
+    assert done.code != 0
+    assert run["symptom"] in done.err
 
 
 @pytest.mark.parametrize("case", RUN_CASES, ids=lambda case: f"{case.parent.name}/{case.name}")

@@ -44,7 +44,7 @@ class Analyser:
         self.settings = settings
         self.rules = with_needles(chosen(entries(), settings), settings.resource)
         self._codes = {rule.code for rule in self.rules}
-        of_files = [rule for rule in self.rules if not rule.sees_project and not rule.of_notebooks]
+        of_files = [rule for rule in self.rules if rule.sees_module]
         of_project = [rule for rule in self.rules if rule.sees_project]
         context = [rule._replace(needles=rule.context) for rule in of_project]
         self.file_rules, self.project_rules = Prefilter(of_files), Prefilter(of_project)
@@ -96,7 +96,7 @@ class Analyser:
         if "LM001" not in self._codes or self.settings.min_severity.rank > Severity.WARNING.rank:
             return findings, []
         # What project rules find is not known here, so nothing is said about comments for them.
-        active = [rule for rule in self._rules_for(source).rules if rule.code != "LM001"]
+        active = [rule for rule in self._rules_for(source).rules if rule.code != "LM001" and not rule.sees_project]
         complete = len(self.rules) == len(entries()) and not self.project_rules(source.data)
         return findings, suppressions.unused(active, all_active=complete)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from codemods.facts.callees import assigned_values, body_nodes, callee, instance_class
@@ -21,8 +22,8 @@ WAITED_ON = {f"asyncio.{name}" for name in ("Queue", "PriorityQueue", "LifoQueue
 _LATENT = {f"asyncio.{name}" for name in ("Lock", "Semaphore", "BoundedSemaphore")}
 _LOOP_FREE = {"aiosqlite", "psycopg", "slack_sdk", "concurrent"}
 _LOOP_FREE_URL = re.compile(r"^(sqlite|postgresql\+psycopg)\b")
-_SESSION_MAKERS = ("sqlalchemy.ext.asyncio.async_sessionmaker", "sqlalchemy.orm.sessionmaker")
-_ENGINE = "sqlalchemy.ext.asyncio.create_async_engine"
+SESSION_MAKERS = ("sqlalchemy.ext.asyncio.async_sessionmaker", "sqlalchemy.orm.sessionmaker")
+ENGINE = "sqlalchemy.ext.asyncio.create_async_engine"
 _NO_POOL = "NullPool"
 _WITHIN = re.compile(r"(ASGI|WSGI|Mock)Transport|:memory:|max_keepalive_connections=0")
 _POOLS = ("poolclass", "pool_class")
@@ -72,7 +73,7 @@ def binding_of(module: Module, node: ast.expr, depth: int = 3) -> Binding:
         if is_loop_free(module, node, kind):
             return Binding(Bond.FREE, kind, node)
         raises = kind not in _LATENT and (kind not in WAITED_ON or _somebody_waits(module))
-        sure = kind != _ENGINE or any("://" in text for text in _url_texts(module, node))
+        sure = kind != ENGINE or any("://" in text for text in _url_texts(module, node))
         return Binding(Bond.BOUND if raises else Bond.UNKNOWN, kind, node, sure)
     if isinstance(node, ast.Constant | ast.JoinedStr | ast.Compare | ast.BinOp) or depth == 0:
         return _FREE
@@ -101,7 +102,7 @@ def binding_of(module: Module, node: ast.expr, depth: int = 3) -> Binding:
 
 def _of_call(module: Module, call: ast.Call, depth: int) -> Binding:
     """What a session maker, or a function of this file, gives."""
-    if module.qualname(call.func) in _SESSION_MAKERS:
+    if module.qualname(call.func) in SESSION_MAKERS:
         engines = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "bind")]
         return strongest([binding_of(module, engine, depth) for engine in engines])
     function = callee(module, call)
@@ -143,13 +144,19 @@ def _of_class(module: Module, cls: ast.ClassDef, depth: int) -> Binding:
 
 def attribute_values(cls: ast.ClassDef, attr: str) -> list[ast.expr]:
     """What a class of this file assigns to an attribute of that name."""
-    values: list[ast.expr] = []
+    return [value for target, value in assignments_in(cls) if isinstance(target, ast.Attribute) and target.attr == attr]
+
+
+@lru_cache(maxsize=256)
+def assignments_in(cls: ast.ClassDef) -> list[tuple[ast.expr, ast.expr]]:
+    """Each target and value of the assignments in a class: asked for as often as an attribute is named."""
+    found: list[tuple[ast.expr, ast.expr]] = []
     for node in ast.walk(cls):
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if any(isinstance(t, ast.Attribute) and t.attr == attr for t in targets):
-                values.append(node.value)
-    return values
+        if isinstance(node, ast.Assign):
+            found += [(target, node.value) for target in node.targets]
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            found.append((node.target, node.value))
+    return found
 
 
 def _constructor(module: Module, call: ast.Call) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from codemods.facts.bonds import Binding, Bond, attribute_values, binding_of
+from codemods.facts.bonds import Binding, Bond, assignments_in, attribute_values, binding_of
 from codemods.facts.callees import body_nodes, callee
 from codemods.facts.module import FunctionNode, Module
 from codemods.facts.nodes import FUNCTIONS, tail
@@ -44,13 +44,13 @@ def uses_of(module: Module, site: RunSite) -> list[Use]:
     steps = list(steps_of(module, site))
     for nodes, path, lasting in [(_given(site), (), is_method(module, site.function)), *_bodies(steps)]:
         for node in nodes:
-            binding = _lasting_object(module, node, lasting=lasting)
+            binding = lasting_object(module, node, lasting=lasting)
             if binding is not None and binding.made is not None:
                 assert isinstance(node, ast.expr)
                 found.setdefault(binding.made, Use(site, binding, ast.unparse(node), node, path))
-    done = list(_doings(module, site, steps))
-    kept = [use for use in found.values() if not any(_assigns(module, what, use, where) for what, where in done)]
-    return [replace(use, leaves_open=not any(_closes(module, what, use) for what, _ in done)) for use in kept]
+    done = list(doings(module, site, steps))
+    kept = [use for use in found.values() if not any(assigns(module, what, use, where) for what, where in done)]
+    return [replace(use, leaves_open=not any(closes(module, what, use) for what, _ in done)) for use in kept]
 
 
 def _given(site: RunSite) -> list[ast.AST]:
@@ -65,7 +65,7 @@ def _bodies(steps: list[Step]) -> Iterator[tuple[list[ast.AST], tuple[str, ...],
 # -- what it finds there -----------------------------------------------------------------------
 
 
-def _lasting_object(module: Module, node: ast.AST, *, lasting: bool) -> Binding | None:
+def lasting_object(module: Module, node: ast.AST, *, lasting: bool) -> Binding | None:
     """The loop-bound object that lives longer than a run, if ``node`` uses one."""
     match node:
         case ast.Name(ctx=ast.Load()) if is_global_variable(module, node) and class_of(module, node) is None:
@@ -83,26 +83,23 @@ def _lasting_object(module: Module, node: ast.AST, *, lasting: bool) -> Binding 
             binding = binding_of(module, node)
         case _:
             return None
-    if binding.bond is not Bond.BOUND or _is_peek(module, node) or not _opens(module, node, binding):
+    if binding.bond is not Bond.BOUND or is_peek(module, node) or not opens(module, node, binding):
         return None
     return binding
 
 
 def _class_level(module: Module, cls: ast.ClassDef, attr: str) -> Iterator[ast.expr]:
     """What the body of a class, or its class methods, assign to an attribute of the class."""
-    for node in ast.walk(cls):
-        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
-            continue
-        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-            match target:
-                case ast.Name(id=name) if name == attr and module.scope(node) is cls:
-                    yield node.value
-                case ast.Attribute(value=ast.Name(id=owner), attr=name) if name == attr:
-                    if owner in ("cls", cls.name):
-                        yield node.value
+    for target, value in assignments_in(cls):
+        match target:
+            case ast.Name(id=name) if name == attr and module.scope(target) is cls:
+                yield value
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if name == attr:
+                if owner in ("cls", cls.name):
+                    yield value
 
 
-def _is_peek(module: Module, node: ast.AST) -> bool:
+def is_peek(module: Module, node: ast.AST) -> bool:
     """Whether the object is only looked at: ``if client is None``, ``if not client``."""
     above = module.parent(node)
     return isinstance(above, ast.Compare | ast.UnaryOp) or (
@@ -110,7 +107,7 @@ def _is_peek(module: Module, node: ast.AST) -> bool:
     )
 
 
-def _opens(module: Module, node: ast.AST, binding: Binding) -> bool:
+def opens(module: Module, node: ast.AST, binding: Binding) -> bool:
     """Whether a use of the object is one that belongs to a loop: of some, only one attribute is."""
     resource = module.catalog.by_name.get(binding.kind)
     if resource is None or not resource.uses:
@@ -122,7 +119,7 @@ def _opens(module: Module, node: ast.AST, binding: Binding) -> bool:
 # -- what does not last after all --------------------------------------------------------------
 
 
-def _doings(module: Module, site: RunSite, steps: list[Step]) -> Iterator[tuple[ast.AST, FunctionNode]]:
+def doings(module: Module, site: RunSite, steps: list[Step]) -> Iterator[tuple[ast.AST, FunctionNode]]:
     """What happens in a run, and in the functions around it."""
     around = [site.function, *([site.wrapper] if site.wrapper is not None else [])]
     called = [found for f in around for node in body_nodes(f) if (found := _plain_callee(module, node)) is not None]
@@ -136,7 +133,7 @@ def _plain_callee(module: Module, node: ast.AST) -> FunctionNode | None:
     return found if isinstance(found, ast.FunctionDef) else None
 
 
-def _closes(module: Module, node: ast.AST, use: Use) -> bool:
+def closes(module: Module, node: ast.AST, use: Use) -> bool:
     """Whether ``node`` closes the object, enters it, or calls something elsewhere that is named so."""
     match node:
         case ast.Call(func=ast.Attribute(value=receiver, attr=attr)) if CLOSING.search(attr):
@@ -153,7 +150,7 @@ def _is_module(module: Module, receiver: ast.expr) -> bool:
     return module.qualname(receiver) is not None
 
 
-def _assigns(module: Module, node: ast.AST, use: Use, function: FunctionNode) -> bool:
+def assigns(module: Module, node: ast.AST, use: Use, function: FunctionNode) -> bool:
     """Whether ``node`` gives the variable a new value in every run, or one for each loop."""
     if not isinstance(node, ast.Assign | ast.AnnAssign) or isinstance(use.node, ast.Call):
         return False

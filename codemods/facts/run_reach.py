@@ -34,9 +34,9 @@ def steps_of(module: Module, site: RunSite) -> Iterator[Step]:
         level = [Step(site.coroutine, (site.coroutine.name,), lasting)]
     else:
         nodes = list(ast.walk(site.coroutine))
-        level = [step for node in nodes for step in _called(module, node, (), lasting=lasting)]
+        level = [step for node in nodes for step in called(module, node, (), lasting=lasting)]
         if site.by_asgiref:
-            level += _meant(module, site.coroutine, lasting=lasting)
+            level += meant(module, site.coroutine, lasting=lasting)
     seen: set[FunctionNode] = set()
     for _ in range(_DEPTH):
         below: list[Step] = []
@@ -46,17 +46,17 @@ def steps_of(module: Module, site: RunSite) -> Iterator[Step]:
             seen.add(step.function)
             yield step
             for node in body_nodes(step.function):
-                below += _called(module, node, step.path, lasting=step.lasting)
+                below += called(module, node, step.path, lasting=step.lasting)
         level = below
 
 
-def _meant(module: Module, reference: ast.expr, *, lasting: bool) -> list[Step]:
+def meant(module: Module, reference: ast.expr, *, lasting: bool) -> list[Step]:
     """The function that a name, without a call, stands for."""
     found = module.definition(reference.id, reference) if isinstance(reference, ast.Name) else None
     return [Step(found, (found.name,), lasting)] if isinstance(found, FUNCTIONS) else []
 
 
-def _called(module: Module, node: ast.AST, path: tuple[str, ...], *, lasting: bool) -> list[Step]:
+def called(module: Module, node: ast.AST, path: tuple[str, ...], *, lasting: bool) -> list[Step]:
     """The function that a call means, when ``node`` is one."""
     if not isinstance(node, ast.Call):
         return []

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from itertools import combinations
+from typing import TypeVar
 
 from codemods.facts.bonds import WAITED_ON
 from codemods.facts.long_lived import Use
 from codemods.facts.module import FunctionNode, Module
 from codemods.facts.recurrence import both_called, is_command, is_command_line, is_offered, is_test, recurs
+from codemods.facts.run_sites import RunSite
 from codemods.model import Severity
 
-Crossing = tuple[list[Use], str, Severity]
-"""The uses, what happens in words, and how bad it is."""
+UseT = TypeVar("UseT", bound=Use)
 
 
-def crossing(module: Module, uses: list[Use]) -> Crossing | None:
-    """The uses that happen on different loops in one process, and how that comes; None when none is known."""
-    by_function: dict[FunctionNode, Use] = {}
+def crossing(module: Module, uses: Sequence[UseT]) -> tuple[list[UseT], str, Severity] | None:
+    """The uses that happen on different loops in one process, how that comes in words, and how bad it is.
+
+    None when none is known.
+    """
+    by_function: dict[FunctionNode, UseT] = {}
     for use in uses:
         by_function.setdefault(use.site.function, use)
     error = Severity.ERROR if _is_sure(uses[0]) else Severity.WARNING
@@ -44,6 +49,15 @@ def crossing(module: Module, uses: list[Use]) -> Crossing | None:
         message = _then(*commands[:2]) + ": harmless while each command has a process of its own"
         return [by_function[f] for f in commands], message, Severity.INFO
     return None
+
+
+def repeated(module: Module, sites: list[RunSite]) -> list[RunSite]:
+    """The runs of which this file says that one process comes by more than once, or by another one too."""
+    functions = list(dict.fromkeys(site.function for site in sites))
+    known = {function for function in functions if recurs(module, function)}
+    pairs = [pair for pair in combinations(functions, 2) if not known.issuperset(pair)]
+    known.update(function for pair in pairs if _both_happen(module, *pair) for function in pair)
+    return [site for site in sites if site.function in known]
 
 
 def _is_task(module: Module, function: FunctionNode) -> bool:

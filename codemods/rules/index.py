@@ -120,6 +120,7 @@ NEEDLES: dict[str, Needles] = {
 _NEED_RESOURCES = ("LM201", "LM202", "LM203", "LM204", "LM304", "LM406")
 
 CONTEXT: dict[str, Needles] = {
+    "LM110": _FRESH_LOOPS,
     "LM401": ((b"pytest",), (b"async def test",)),
     "LM402": ((b"pytest",), (b"async def test",)),
     "LM403": ((b"pytest",), (b"async def test",), (b"event_loop",)),
@@ -128,6 +129,9 @@ CONTEXT: dict[str, Needles] = {
     "LM406": ((b"pytest",), (b"async def test",), *resource_needles(constructor_names())),
 }
 """For a rule that sees the whole project: the files that it has to see once it has anything to do."""
+
+IN_MODULES_TOO = frozenset({"LM110"})
+"""The rules that look at each module by itself, and then at what crosses from one to the next."""
 
 NOTEBOOKS = frozenset({"LM501"})
 """The rules that look at notebooks, and at nothing else. Quotes and line ends are escaped there: no needle has any."""
@@ -146,8 +150,13 @@ class Entry(NamedTuple):
 
     @property
     def sees_project(self) -> bool:
-        """Whether it is a rule about a project and not about one module."""
+        """Whether it is a rule about a project."""
         return bool(self.context)
+
+    @property
+    def sees_module(self) -> bool:
+        """Whether it is a rule about one module at a time; a few are about a project as well."""
+        return not self.of_notebooks and (not self.context or self.code in IN_MODULES_TOO)
 
     @property
     def of_notebooks(self) -> bool:

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
-from codemods.facts.bonds import may_bind
-from codemods.facts.module import Module
+from codemods.facts.bonds import ENGINE, may_bind
+from codemods.facts.module import FunctionNode, Module
 from codemods.facts.nodes import start
+from codemods.facts.recurrence import is_test
 from codemods.facts.run_sites import run_sites
 from codemods.model import Finding, Related
-from codemods.rules.base import Rule
+from codemods.project.tree import Project
+from codemods.rules.base import ProjectRule, Rule
 
 if TYPE_CHECKING:
     from codemods.facts.long_lived import Use
 
-_ENGINE = "sqlalchemy.ext.asyncio.create_async_engine"
+UseT = TypeVar("UseT", bound="Use")
+
+_RUN_INSIDE = re.compile(rb"(?m)^[ \t]+.*\b(run|run_until_complete|async_to_sync)\(|^@")
+_MOCKS = re.compile(r"\bpatch\b|monkeypatch|\bmocker\b|[Mm]ock|respx|aioresponses|fakeredis|vcr")
 
 
-class SharedAcrossRuns(Rule):
+class SharedAcrossRuns(Rule, ProjectRule):
     """A client that lives as long as the process is used by coroutines that each get a loop of their own.
 
     What it finds
         An async client, session, connection pool or SQLAlchemy engine in a variable of the module, in
         an attribute of a class, in the cache of a function, or in an attribute of an instance whose
         methods run loops; a queue or event that somebody waits for. And runs that get at it, directly
-        or through functions of the same file: `asyncio.run`, `run_until_complete` on a new loop,
-        `async_to_sync`, also behind a wrapper such as `run_async(coro)`.
+        or through functions of this file and of those that it imports: `asyncio.run`,
+        `run_until_complete` on a new loop, `async_to_sync`, also behind a wrapper of the same file
+        such as `run_async(coro)`.
 
         The runs have to happen in one process: a function that is called again and again (a task of
         Celery, RQ, Dramatiq or Huey, a scheduled job, a web route, a Lambda handler, one that is
@@ -52,7 +59,8 @@ class SharedAcrossRuns(Rule):
         Always. Make the client inside the coroutine that is run, or keep one loop for all runs.
 
     Safety
-        Only reported. What other modules make, and what they run, is not seen.
+        Only reported. Imports are followed through the files of the project, to objects at the top of a
+        module, in its classes, and behind its functions.
     """
 
     code = "LM110"
@@ -60,7 +68,7 @@ class SharedAcrossRuns(Rule):
     fixable = False
 
     def find(self, module: Module) -> Iterator[Finding]:
-        """One finding for each object, where it is made."""
+        """One finding for each object that the module itself makes, where it is made."""
         sites = run_sites(module) if may_bind(module) else []
         if not sites:
             return
@@ -68,32 +76,74 @@ class SharedAcrossRuns(Rule):
         from codemods.facts.long_lived import uses_of
         from codemods.rules.crossing_runs import crossing
 
-        by_object: dict[ast.Call, list[Use]] = {}
-        for site in sites:
-            for use in uses_of(module, site):
-                assert use.binding.made is not None
-                by_object.setdefault(use.binding.made, []).append(use)
-        for made, uses in sorted(by_object.items(), key=lambda item: start(item[0])):
-            resource = module.catalog.by_name.get(uses[0].binding.kind)
-            if resource is not None and resource.in_loop and module.function(made) is None:
-                continue  # making it there raises: LM204
-            judged = crossing(module, uses)
-            if judged is None:
-                continue
-            together, how, severity = judged
-            yield self.finding(
-                module,
-                made,
-                f"`{uses[0].name}` ({uses[0].binding.kind}) {how}",
-                severity,
-                refusal=_remedy(uses[0]),
-                related=tuple(related for use in together[:3] for related in _places(module, use)),
-            )
+        for made, uses in _by_object(use for site in sites for use in uses_of(module, site)):
+            judged = None if _never_made(module, uses[0]) else crossing(module, uses)
+            if judged is not None:
+                together, how, severity = judged
+                yield self.finding(
+                    module,
+                    made,
+                    f"`{uses[0].name}` ({uses[0].binding.kind}) {how}",
+                    severity,
+                    refusal=_remedy(uses[0]),
+                    related=tuple(related for use in together[:3] for related in _places(module, module, use)),
+                )
+
+    def starts(self, project: Project, paths: Sequence[str]) -> bool:
+        """Only where a function runs a loop."""
+        sources = [source for path in paths if (source := project.source(path))]
+        return any(_RUN_INSIDE.search(source.data) for source in sources)
+
+    def find_in(self, project: Project) -> Iterator[Finding]:
+        """One finding for each module that runs loops, and each object that another module makes."""
+        from codemods.project.far_uses import FarUses
+        from codemods.project.links import Links
+        from codemods.rules.crossing_runs import crossing, repeated
+
+        far = FarUses(Links(project))
+        for module in project.modules.values():
+            sites = [site for site in run_sites(module) if not _is_mocked(module, site.function)]
+            for made, uses in _by_object(use for site in repeated(module, sites) for use in far.of(module, site)):
+                judged = None if _never_made(uses[0].home, uses[0]) else crossing(module, uses)
+                if judged is None:
+                    continue
+                together, how, severity = judged
+                home, kind = uses[0].home, uses[0].binding.kind
+                source = Related(home.path, home.span(made), f"the {kind} is made here, once for all runs")
+                yield self.finding(
+                    module,
+                    together[0].site.node,
+                    f"`{uses[0].name}`, the {kind} of {home.path}:{made.lineno}, {how}",
+                    severity,
+                    refusal=_remedy(uses[0]),
+                    related=(source, *(r for use in together[:3] for r in _places(module, use.module, use))),
+                )
+
+
+def _by_object(uses: Iterable[UseT]) -> list[tuple[ast.Call, list[UseT]]]:
+    """The uses of each object, by where it is made."""
+    found: dict[ast.Call, list[UseT]] = {}
+    for use in uses:
+        assert use.binding.made is not None
+        found.setdefault(use.binding.made, []).append(use)
+    return sorted(found.items(), key=lambda item: start(item[0]))
+
+
+def _never_made(home: Module, use: Use) -> bool:
+    """Whether making the object where it stands raises, which is the matter of LM204."""
+    resource = home.catalog.by_name.get(use.binding.kind)
+    assert use.binding.made is not None
+    return resource is not None and resource.in_loop and home.function(use.binding.made) is None
+
+
+def _is_mocked(module: Module, function: FunctionNode) -> bool:
+    """Whether a function is a test of a file that puts something else in the place of what it imports."""
+    return is_test(function) and _MOCKS.search(module.text) is not None
 
 
 def _remedy(use: Use) -> str:
     kind = use.binding.kind
-    if kind == _ENGINE:
+    if kind == ENGINE:
         return (
             "make the engine inside the coroutine that is run and dispose of it there, or give it "
             "`poolclass=NullPool`, so that no connection outlives a run"
@@ -106,8 +156,8 @@ def _remedy(use: Use) -> str:
     )
 
 
-def _places(module: Module, use: Use) -> Iterator[Related]:
+def _places(module: Module, where: Module, use: Use) -> Iterator[Related]:
     function = use.site.function
     yield Related(module.path, module.span(use.site.node), f"`{function.name}` runs a loop of its own here")
     through = " -> ".join(use.path)
-    yield Related(module.path, module.span(use.node), f"and uses it here{', through ' + through if through else ''}")
+    yield Related(where.path, where.span(use.node), f"and uses it here{', through ' + through if through else ''}")

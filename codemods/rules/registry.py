@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 
-from codemods.rules.base import AnyRule, ProjectRule
+from codemods.rules.base import AnyRule, ProjectRule, Rule
 from codemods.rules.index import NEEDLES, Entry, entries
 
 SECTIONS = ("What it finds", "Why it breaks", "What it changes", "When it refuses", "Safety")
@@ -75,6 +75,8 @@ def validate(rule: type[AnyRule], entry: Entry) -> None:
         raise RegistryError(f"{entry.module}: the file of {rule.code} {rule.name} has another name")
     if rule.code not in NEEDLES:
         raise RegistryError(f"{entry.module}: {rule.code} has no needles in codemods/rules/index.py")
+    if issubclass(rule, Rule) is not (entry.sees_module or entry.of_notebooks):
+        raise RegistryError(f"{entry.module}: a rule about modules and a project stands in IN_MODULES_TOO")
     if issubclass(rule, ProjectRule) is not entry.sees_project:
         raise RegistryError(f"{entry.module}: a project rule, and only that, has a CONTEXT in codemods/rules/index.py")
     if sys.flags.optimize >= 2:
