@@ -19,6 +19,7 @@ _SETTINGS = (
     *("add_signal_handler", "remove_signal_handler", "add_reader", "add_writer"),
 )
 _SET = "asyncio.set_event_loop"
+_LEFT = ("asyncio.all_tasks", "asyncio.Task.all_tasks")
 
 
 @dataclass
@@ -109,9 +110,9 @@ def _survey(module: Module, site: Site) -> None:
     _collect_sets(module, site)
     for held in site.loops:
         if held.binding is not None and not is_bound_once(module, held):
-            runs = any(use.method in (RUN, "run_forever") for use in held.uses)
-            if runs:
-                site.obstacle = f"`{held.name}` is one loop or another: decide on one way to run, `asyncio.run`"
+            site.is_closed = any(use.method == "close" for use in held.uses)
+            if any(use.method in (RUN, "run_forever") for use in held.uses):
+                site.obstacle = _one_or_another(module, held)
             return
     uses = [use for held in site.loops for use in held.uses]
     if not any(use.method in (RUN, "run_forever") for use in uses):
@@ -127,15 +128,21 @@ def _survey(module: Module, site: Site) -> None:
     calls = {run.call for run in site.runs}
     if not site.obstacle and site.runs and all(_is_sleep(module, run) for run in site.runs):
         site.obstacle = "sleeping lets other tasks of this loop go on: start and await them in one main coroutine"
-    if not site.obstacle and any(_call_around(module, node) not in calls for node in site.handed):
-        site.obstacle = f"`{site.name}` is handed on: take the loop by `asyncio.get_running_loop()` where it is used"
+    for node in site.handed:
+        if not site.obstacle and _call_around(module, node) not in calls:
+            site.obstacle = _why_handed(module, site, node)
     site.runs.sort(key=lambda run: start(run.call))
 
 
 def _take(module: Module, site: Site, use: Use) -> str:
     """Note one use of the loop in the site, or say why it speaks against ``asyncio.run``."""
     if module.scope(use.node) is not site.scope:
-        return f"`{module.qualified_scope(use.node)}` uses the loop, too: give it the loop that runs, or none"
+        user = f"`{module.qualified_scope(use.node)}`"
+        if module.in_coroutine(use.node):
+            return f"{user} uses the loop, too: let it take the running one, by `asyncio.get_running_loop()`"
+        if use.method == RUN:
+            return f"{user} runs on the loop, too: share one asyncio.Runner, or run each by `asyncio.run`"
+        return f"{user} uses the loop, too: give it the loop that runs, or none"
     if not use.method:
         return _take_bare(module, site, use)
     call = use.call(module)
@@ -183,6 +190,24 @@ def _take_bare(module: Module, site: Site, use: Use) -> str:
 
 def _is_sleep(module: Module, run: Run) -> bool:
     return isinstance(run.coroutine, ast.Call) and module.qualname(run.coroutine.func) == "asyncio.sleep"
+
+
+def _one_or_another(module: Module, held: HeldLoop) -> str:
+    function = module.function(held.made)
+    if not isinstance(function, ast.FunctionDef):
+        return f"`{held.name}` is one loop or another: decide on one way to run, `asyncio.run`"
+    return (
+        f"`{held.name}` is one loop or another: plain code can use `asyncio.run` in place of both, "
+        f"and a coroutine has to await what `{function.name}` runs instead of calling it"
+    )
+
+
+def _why_handed(module: Module, site: Site, node: ast.expr) -> str:
+    holder = module.parent(node)
+    call = module.parent(holder) if isinstance(holder, ast.keyword) else holder
+    if isinstance(call, ast.Call) and module.qualname(call.func) in _LEFT:
+        return f"`{module.code(call)}` finds the tasks that are left: `asyncio.run` cancels those by itself"
+    return f"`{site.name}` is handed on: take the loop by `asyncio.get_running_loop()` where it is used"
 
 
 def _call_around(module: Module, node: ast.expr) -> ast.AST | None:

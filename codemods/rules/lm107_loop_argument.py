@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from codemods.facts.module import Module
 from codemods.facts.nodes import tail
+from codemods.facts.premade import PRIMITIVES
 from codemods.model import Finding, Operation, Rewrite, Safety, Severity
 from codemods.rewriting.operations import RemoveKeyword
 from codemods.rules.base import Rule
-from codemods.rules.loop_arguments import PRIMITIVES, REMOVED, SESSIONS, loop_argument, takes_none
+from codemods.rules.loop_arguments import REMOVED, SESSIONS, loop_argument, takes_none
 from codemods.rules.needless_loop import needless, running_loops
 
 _GONE_SINCE = (3, 10)

@@ -14,6 +14,7 @@ from codemods.rules.base import Rule
 from codemods.rules.main_results import under_main_guard
 from codemods.rules.spelling import has_run
 
+_EXITS = ("sys.exit",)
 _OTHER_LOOPS = {"trio", "curio", "anyio", "asks"}
 
 
@@ -22,11 +23,11 @@ class EntryNotRun(Rule):
 
     What it finds
         A statement at the top of a file, or under its `if __name__ == "__main__":`, that is nothing but
-        the call of an `async def` of the same file: `main()`.
+        the call of an `async def` of the same file: `main()`, or `sys.exit(main())`.
 
     Why it breaks
-        The call makes a coroutine and runs none of it. The program ends at once, with exit code 0 and
-        `RuntimeWarning: coroutine 'main' was never awaited`.
+        The call makes a coroutine and runs none of it. The program ends at once, with exit code 0, or 1
+        by `sys.exit`, and `RuntimeWarning: coroutine 'main' was never awaited`.
 
     What it changes
         `main()` becomes `asyncio.run(main())`; asyncio is imported where it is not.
@@ -58,12 +59,18 @@ class EntryNotRun(Rule):
 
 
 def _top_calls(module: Module) -> Iterator[ast.Call]:
-    """The calls that are statements of their own outside of functions and classes."""
+    """The calls outside of functions and classes that are statements of their own, or the exit code."""
     for function in dict.fromkeys(f.name for f in module.functions if isinstance(f, ast.AsyncFunctionDef)):
         for call in module.calls_ending(function):
-            plain = isinstance(module.parent(call), ast.Expr) and isinstance(call.func, ast.Name)
-            if plain and isinstance(module.scope(call), ast.Module):
+            dropped = isinstance(module.parent(call), ast.Expr) or _is_exit_code(module, call)
+            if dropped and isinstance(call.func, ast.Name) and isinstance(module.scope(call), ast.Module):
                 yield call
+
+
+def _is_exit_code(module: Module, call: ast.Call) -> bool:
+    """Whether the coroutine is given to ``sys.exit``, which prints it and exits with 1."""
+    leaving = module.parent(call)
+    return isinstance(leaving, ast.Call) and leaving.args == [call] and module.qualname(leaving.func) in _EXITS
 
 
 def _makes_coroutine(module: Module, call: ast.Call) -> bool:

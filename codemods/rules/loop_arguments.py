@@ -5,21 +5,17 @@ from __future__ import annotations
 import ast
 
 from codemods.facts.module import Module
+from codemods.facts.premade import PRIMITIVES
 
 REMOVED = frozenset(
     {
         *("gather", "sleep", "wait", "wait_for", "shield", "as_completed"),
         *("open_connection", "open_unix_connection", "start_server", "start_unix_server"),
         *("create_subprocess_exec", "create_subprocess_shell"),
-        *("Queue", "PriorityQueue", "LifoQueue", "Lock", "Event", "Condition", "Semaphore", "BoundedSemaphore"),
+        *PRIMITIVES,
     }
 )
 """What of asyncio has no parameter ``loop`` since Python 3.10; the others, such as ``ensure_future``, have."""
-
-PRIMITIVES = frozenset(
-    {"Queue", "PriorityQueue", "LifoQueue", "Lock", "Event", "Condition", "Semaphore", "BoundedSemaphore"}
-)
-"""Those of them that take the loop when somebody waits, and so may be made anywhere."""
 
 SESSIONS = frozenset({"aiohttp.ClientSession", "aiohttp.TCPConnector", "aiohttp.UnixConnector"})
 """What of aiohttp takes the running loop where it is made."""

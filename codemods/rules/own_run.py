@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from codemods.facts.callees import callee
 from codemods.facts.flow import TRIES
@@ -29,8 +30,9 @@ _ON_CURRENT = _FUTURES | {"asyncio.Future", "asyncio.Task", "asyncio.as_complete
 
 
 def needs_coroutine(module: Module, coroutine: ast.expr) -> bool:
-    """Whether what is run is a future, which has to be made inside of a coroutine."""
-    return isinstance(coroutine, ast.Call) and module.qualname(coroutine.func) in _FUTURES
+    """Whether what is run is a future, or is made of futures, which have to be made inside of a coroutine."""
+    calls = [node for node in ast.walk(coroutine) if isinstance(node, ast.Call)]
+    return any(module.qualname(call.func) in _FUTURES for call in calls)
 
 
 def own_run(module: Module, site: Site, replaced: list[ast.Call], taken: set[str]) -> list[Operation] | str:
@@ -98,7 +100,16 @@ def _starts_tasks(module: Module, site: Site) -> bool:
     """Whether plain code makes futures on the current loop, outside of what is run."""
     inside = {node for run in site.runs for node in ast.walk(run.coroutine)}
     scopes = (site.scope, module.tree)
-    return any(call not in inside and module.scope(call) in scopes for call in module.calls(*_ON_CURRENT))
+    calls = [*module.calls(*_ON_CURRENT), *_on_loops_of_objects(module)]
+    return any(call not in inside and module.scope(call) in scopes for call in calls)
+
+
+def _on_loops_of_objects(module: Module) -> Iterator[ast.Call]:
+    """``client.loop.create_task(...)``: on the loop that an object took when it was made."""
+    for call in module.calls_ending("create_task", "call_later", "call_soon"):
+        loop = call.func.value if isinstance(call.func, ast.Attribute) else None
+        if isinstance(loop, ast.Attribute) and loop.attr == "loop":
+            yield call
 
 
 def _reaches(module: Module, binding: ast.stmt, run: Run) -> bool:
