@@ -93,6 +93,12 @@ def sets_context(module: Module, call: ast.Call) -> bool:
     return any(isinstance(node, ast.Call) and _sets_context(module, node) for node in inside)
 
 
+def leaves_context(module: Module, coroutine: ast.expr) -> bool:
+    """Whether a coroutine may set a context variable, in whatever function of this file it comes to."""
+    inside = (node for function in _mentioned(module, coroutine) for node in body_nodes(function))
+    return any(isinstance(node, ast.Call) and _sets_context(module, node) for node in inside)
+
+
 def _leaves(module: Module, node: ast.AST, *, goes_on: bool) -> str:
     if isinstance(node, ast.Call):
         return _call_leaves(module, node, goes_on=goes_on)

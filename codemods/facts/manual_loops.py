@@ -116,6 +116,7 @@ def _survey(module: Module, site: Site) -> None:
             return
     uses = [use for held in site.loops for use in held.uses]
     if not any(use.method in (RUN, "run_forever") for use in uses):
+        site.obstacle = ""  # it is only kept, to be set again behind another one
         return
     for held in site.loops:
         if held.binding is not None:
@@ -159,6 +160,9 @@ def _take(module: Module, site: Site, use: Use) -> str:
     if use.method == "close" and plain and not call.args:
         site.done_with.append(statement)
         site.is_closed = True
+        return ""
+    if use.method == "stop" and plain and _is_closed_next(module, statement):
+        site.done_with.append(statement)
         return ""
     if use.method in ("is_closed", "is_running") and _guards_close(module, call):
         return ""
@@ -226,6 +230,13 @@ def _ends_in_run(module: Module, call: ast.Call) -> bool:
     """Whether a call gives what is run around it."""
     above = module.parent(call)
     return isinstance(above, ast.Call) and tail(above.func) == RUN
+
+
+def _is_closed_next(module: Module, stop: ast.stmt) -> bool:
+    """``loop.stop()`` in front of ``loop.close()``: nothing runs any more that could stop."""
+    statements = module.block(stop).statements
+    following = statements[statements.index(stop) + 1 :][:1]
+    return bool(following) and module.code(following[0]) == module.code(stop).replace(".stop()", ".close()")
 
 
 def _guards_close(module: Module, call: ast.Call) -> bool:

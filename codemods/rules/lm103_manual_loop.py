@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from codemods.facts.flow import repeating_loop
+from codemods.facts.leftovers import leaves_context
 from codemods.facts.loops import How
 from codemods.facts.manual_loops import Site, current_elsewhere, manual_sites
 from codemods.facts.module import Module
@@ -146,6 +147,8 @@ def _why_unsafe(module: Module, site: Site, sites: list[Site]) -> str:
             return f"`{name}` is given to the function, and may hold what belongs to another loop"
         if (site.how is How.CURRENT or site.is_set) and (name := made_before(module, run)):
             return f"`{name}` is made before the loop runs, and may belong to the current one"
+        if (run is not site.runs[-1] or run.loop is not None) and leaves_context(module, run.coroutine):
+            return f"`{module.code(run.coroutine)}` sets a context variable, which the next run will see"
     for call in current_elsewhere(module, sites):
         if not is_guarded(module, call):
             return f"line {call.lineno} takes the current loop, which may be another one then"
