@@ -79,9 +79,7 @@ class _Settling:
         around: list[Operation]
         cleanup = "\n".join([*self._cancelling(tasks.items), gather.waiting_for(tasks.items)])
         if self._ending:
-            line = self._ending.attempt.lineno
-            code = "\n".join(self._cancelling(tasks.items))
-            around = [*self._ending.joined_by(module, [Joiner(line, code, ", ".join(tasks.items))])]
+            around = [*self._ending.joined_by(module, [self._joiner(tasks, item) for item in tasks.items])]
         elif isinstance(statement, SIMPLE):
             around = [WrapInTry(module.span(statement), module.span(statement), cleanup)]
         else:
@@ -140,6 +138,13 @@ class _Settling:
         code = f"try:\n    {name} = await {gather}({', '.join(tasks.items)})\nfinally:\n{indented}"
         span = module.span(self._statement)
         return [InsertBefore(span, code), ReplaceExpression(module.span(awaited), name)]
+
+    def _joiner(self, tasks: _Tasks, item: str) -> Joiner:
+        """What one item of the tasks brings into the ``finally`` that ends others."""
+        assert self._ending is not None
+        is_new = any(isinstance(operation, NameArguments) for operation in tasks.operations)
+        line = self._ending.attempt.lineno if is_new else self._ending.started(self._module, item)
+        return Joiner(line, "\n".join(self._cancelling((item,))), item)
 
     def _joinable(self) -> Ending | None:
         """The ``finally`` that ends other tasks behind the ``gather``, and behind nothing else."""

@@ -43,17 +43,18 @@ class Ending:
         """What takes more tasks into this ``finally``."""
         operations: list[Operation] = []
         last = self.attempt.finalbody[-1]
-        arguments = [(self._started(module, _name(a)), module.code(a)) for a in self.wait.args]
+        arguments = [(self.started(module, module.code(a)), module.code(a)) for a in self.wait.args]
         for joiner in joiners:
-            later = (c for c in self.cancels if self._started(module, _cancelled(c)) > joiner.line)
+            later = (c for c in self.cancels if self.started(module, _cancelled(c)) > joiner.line)
             operations.append(InsertBefore(module.span(next(later, last)), joiner.cancelling))
             arguments.append((joiner.line, joiner.argument))
         codes = [code for _, code in sorted(arguments, key=lambda one: one[0])]
         code = f"{module.code(self.wait.func)}({', '.join(codes)}, return_exceptions=True)"
         return (*operations, ReplaceExpression(module.span(self.wait), code))
 
-    def _started(self, module: Module, name: str) -> int:
-        """The line that bound a variable last in front of the ``try``."""
+    def started(self, module: Module, code: str) -> int:
+        """The line that bound last in front of the ``try`` what ``task``, ``*tasks`` or ``*tasks.values()`` means."""
+        name = code.removeprefix("*").partition(".")[0]
         function = module.function(self.wait)
         uses = module.uses(name, function) if isinstance(function, FUNCTIONS) else []
         lines = [use.lineno for use in uses if isinstance(use.ctx, ast.Store) and use.lineno < self.attempt.lineno]
