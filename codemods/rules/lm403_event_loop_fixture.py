@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from codemods.model import Finding, Rewrite, Safety, Severity
 from codemods.project.event_loop import NAME, Override, askers, extras, overrides
-from codemods.project.fixtures_graph import Suite, find_suites
+from codemods.project.fixtures_graph import Group, Suite, find_suites
 from codemods.project.override_plan import plan_for_override
 from codemods.project.pytest_asyncio_version import LOOP_SCOPE, MARK_SCOPE, NO_EVENT_LOOP, TEST_LOOP_SCOPE
 from codemods.project.pytest_syntax import Fixture, Test
@@ -52,7 +52,8 @@ class EventLoopFixture(ProjectRule):
         for different loops on purpose.
 
     Safety
-        As LM401.
+        As LM401. Unsafe too where the override may have no effect already and nothing is on two
+        loops: the tests may pass on loops of their own, and then share one for the first time.
     """
 
     code = "LM403"
@@ -168,6 +169,13 @@ def _is_named(override: Override) -> bool:
     return False
 
 
+def _works_apart(suite: Suite, group: Group) -> str:
+    """Why sharing a loop may be news to the tests: the override may be dead, and nothing of theirs is on two loops."""
+    if suite.version.older_than(NO_EVENT_LOOP) or group.apart(suite.loops):
+        return ""
+    return "the override may have no effect today, and on a shared loop tests see what others leave running"
+
+
 def _rewrite(suite: Suite, override: Override, asking: list[Test | Fixture]) -> tuple[str, Rewrite | None]:
     fixture, module = override.fixture, override.fixture.module
     if fixture.owner is not None and len(fixture.owner.body) == 1:
@@ -188,7 +196,7 @@ def _rewrite(suite: Suite, override: Override, asking: list[Test | Fixture]) -> 
         if refusal:
             return refusal, None
         operations += moving
-        unsafe = why_unsafe(suite, group, plan)
+        unsafe = why_unsafe(suite, group, plan) or _works_apart(suite, group)
         title = f"Delete the event_loop override and run its tests on {loop_name(plan.scope)}"
     operations += drop_unused(module, [fixture.node], operations)
     operations.append(RemoveDefinition(module.span(fixture.node), path=module.path))
