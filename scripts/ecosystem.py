@@ -2,8 +2,9 @@
 
     python scripts/ecosystem.py name-1.0/ other-2.3/ ... > docs/ecosystem.md
 
-A tree is an unpacked source distribution; its folder gives it its name in the table. Each diff,
-unsafe fixes included, is checked with ``git apply``, and what it changes has to compile.
+A tree is an unpacked source distribution, or a snapshot of a repository in a folder ``name@commit``;
+its folder gives it its name in the table. Each diff, with and without the unsafe fixes, is checked
+with ``git apply``, and what it changes has to compile.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ LOOPMEND = [sys.executable, "-m", "codemods"]
 OPTIONS = ["--isolated", "--no-cache"]
 HEAD = """# What it finds in real code
 
-Counts of `loopmend check` over whole source distributions, tests and examples included. *safe* is
-applied by `loopmend apply`, *unsafe* with `--unsafe-fixes`; *reported* stands for findings without a
-fix, in brackets those that are only a hint (`info`). Every diff applies with `git apply`, and the
-result compiles. Made by `scripts/ecosystem.py`; a change of a rule shows here as a diff.
+Counts of `loopmend check` over whole source distributions (`name-version`) and repositories
+(`name@commit`), tests and examples included. *safe* is applied by `loopmend apply`, *unsafe* with
+`--unsafe-fixes`; *reported* stands for findings without a fix, in brackets those that are only a hint
+(`info`). Every diff, with and without the unsafe fixes, applies with `git apply`, and the result
+compiles. Made by `scripts/ecosystem.py`; a change of a rule shows here as a diff.
 
 | tree | files | code | safe | unsafe | reported (hints) |
 |---|---:|---|---:|---:|---:|
@@ -41,9 +43,10 @@ def main() -> int:
     for tree in sorted(parser.parse_args().trees, key=lambda path: path.name.lower()):
         findings = _findings(tree)
         print("\n".join(_rows(tree, findings)))
-        if problem := _try_diff(tree):
-            print(f"{tree.name}: {problem}", file=sys.stderr)
-            failed = True
+        for level in ([], ["--unsafe-fixes"]):
+            if problem := _try_diff(tree, level):
+                print(f"{tree.name}: {problem}", file=sys.stderr)
+                failed = True
     return int(failed)
 
 
@@ -68,12 +71,12 @@ def _rows(tree: Path, findings: list[dict[str, Any]]) -> list[str]:
     return rows or [f"| {name} | {files} | none | | | |"]
 
 
-def _try_diff(tree: Path) -> str:
-    """Apply the diff to a copy of the tree; what went wrong, empty when nothing did."""
+def _try_diff(tree: Path, level: list[str]) -> str:
+    """Apply the diff of one level of safety to a copy of the tree; what went wrong, empty when nothing did."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "tree")
         shutil.copytree(tree, copy, symlinks=True, ignore=shutil.ignore_patterns(".git"))
-        run = subprocess.run([*LOOPMEND, "diff", *OPTIONS, "--unsafe-fixes"], cwd=copy, capture_output=True)
+        run = subprocess.run([*LOOPMEND, "diff", *OPTIONS, *level], cwd=copy, capture_output=True)
         if run.returncode > 1:
             return run.stderr.decode(errors="replace")
         if not run.stdout:
