@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from codemods.facts.module import Module
-from codemods.model import Finding, Rewrite, Safety, Severity
-from codemods.rewriting.operations import AwaitArgument
+from codemods.model import Finding, Operation, Rewrite, Safety, Severity
+from codemods.rewriting.operations import AwaitArgument, ReplaceExpression
 from codemods.rules.base import Rule
 
 _RUN = "asyncio.run"
@@ -64,7 +64,10 @@ class NestedRun(Rule):
         if any(isinstance(above, _NO_PLACE_FOR_AWAIT) for above in _expressions_around(module, call)):
             refusal = "an `await` would make this an asynchronous generator: use a list, or a loop"
             return self.finding(module, call, message, Severity.ERROR, refusal=refusal)
-        rewrite = Rewrite("Await the coroutine", Safety.SAFE, (AwaitArgument(at=module.span(call)),))
+        operation: Operation = AwaitArgument(at=module.span(call))
+        if isinstance(module.parent(call), ast.Await):  # what a run gives is no coroutine: one await was meant
+            operation = ReplaceExpression(module.span(call), module.code(call.args[0]))
+        rewrite = Rewrite("Await the coroutine", Safety.SAFE, (operation,))
         return self.finding(module, call, message, Severity.ERROR, rewrite=rewrite)
 
 
