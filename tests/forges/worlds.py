@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import urlsplit
 
 from codemods.forge.credentials import Secret, Token
@@ -18,6 +19,7 @@ from tests.forges.house import House, Repo
 from tests.forges.server import Fault, ForgeServer
 
 TOKEN = "tok_3b1f0f6e2a9d4c55"
+Operations = dict[str, tuple[str, str]]
 
 
 @dataclass
@@ -27,7 +29,7 @@ class World:
     house: House
     server: ForgeServer
     forge: Forge
-    operations: dict[str, tuple[str, str]]
+    operations: Operations
     faults: dict[str, Callable[[str, str], Fault]]
     adapter: Callable[[str], Forge]
     """A new adapter, to whatever is on the given host."""
@@ -68,89 +70,69 @@ def _house(root: Path) -> House:
 
 
 @contextmanager
-def github(root: Path) -> Iterator[World]:
+def _world(
+    root: Path, kind: ModuleType, adapter_class: Callable[..., Forge], path: str, operations: Operations
+) -> Iterator[World]:
+    """The world of one double: ``path`` is where its API is on the host."""
+    with kind.serving(_house(root)) as double:
+        naps: list[float] = []
+
+        def adapter(host: str) -> Forge:
+            return adapter_class(host, f"http://{host}{path}", Token(Secret(TOKEN)), sleep=naps.append)
+
+        yield World(
+            house=double.house,
+            server=double,
+            forge=adapter(urlsplit(double.url).netloc),
+            operations=operations,
+            faults=kind.FAULTS,
+            adapter=adapter,
+            naps=naps,
+        )
+
+
+def github(root: Path) -> AbstractContextManager[World]:
     """GitHub's strict double."""
-    with github_double.serving(_house(root)) as double:
-        naps: list[float] = []
-
-        def adapter(host: str) -> Forge:
-            return GitHub(host, f"http://{host}/api/v3", Token(Secret(TOKEN)), sleep=naps.append)
-
-        yield World(
-            house=double.house,
-            server=double,
-            forge=adapter(urlsplit(double.url).netloc),
-            operations={
-                "list": ("GET", "/pulls$"),
-                "open": ("POST", "/pulls$"),
-                "update": ("PATCH", r"/pulls/\d+$"),
-                "comment": ("POST", "/comments$"),
-                "comments": ("GET", "/comments$"),
-                "delete": ("DELETE", "/git/refs/"),
-                "repository": ("GET", "/api/v3/repos/[^/]+/[^/]+$"),
-                "label": ("POST", "/labels$"),
-                "commit": ("POST", "/graphql$"),
-            },
-            faults=github_double.FAULTS,
-            adapter=adapter,
-            naps=naps,
-        )
+    operations = {
+        "list": ("GET", "/pulls$"),
+        "open": ("POST", "/pulls$"),
+        "update": ("PATCH", r"/pulls/\d+$"),
+        "comment": ("POST", "/comments$"),
+        "comments": ("GET", "/comments$"),
+        "delete": ("DELETE", "/git/refs/"),
+        "repository": ("GET", "/api/v3/repos/[^/]+/[^/]+$"),
+        "label": ("POST", "/labels$"),
+        "commit": ("POST", "/graphql$"),
+    }
+    return _world(root, github_double, GitHub, "/api/v3", operations)
 
 
-@contextmanager
-def gitlab(root: Path) -> Iterator[World]:
+def gitlab(root: Path) -> AbstractContextManager[World]:
     """The double of GitLab."""
-    with gitlab_double.serving(_house(root)) as double:
-        naps: list[float] = []
-
-        def adapter(host: str) -> Forge:
-            return GitLab(host, f"http://{host}", Token(Secret(TOKEN)), sleep=naps.append)
-
-        yield World(
-            house=double.house,
-            server=double,
-            forge=adapter(urlsplit(double.url).netloc),
-            operations={
-                "list": ("GET", "/merge_requests$"),
-                "open": ("POST", "/merge_requests$"),
-                "update": ("PUT", r"/merge_requests/\d+$"),
-                "comment": ("POST", "/notes$"),
-                "comments": ("GET", "/notes$"),
-                "delete": ("DELETE", "/repository/branches/"),
-                "repository": ("GET", "/api/v4/projects/[^/]+/[^/]+$"),
-            },
-            faults=gitlab_double.FAULTS,
-            adapter=adapter,
-            naps=naps,
-        )
+    operations = {
+        "list": ("GET", "/merge_requests$"),
+        "open": ("POST", "/merge_requests$"),
+        "update": ("PUT", r"/merge_requests/\d+$"),
+        "comment": ("POST", "/notes$"),
+        "comments": ("GET", "/notes$"),
+        "delete": ("DELETE", "/repository/branches/"),
+        "repository": ("GET", "/api/v4/projects/[^/]+/[^/]+$"),
+    }
+    return _world(root, gitlab_double, GitLab, "", operations)
 
 
-@contextmanager
-def gitea(root: Path) -> Iterator[World]:
+def gitea(root: Path) -> AbstractContextManager[World]:
     """The double of Gitea and Forgejo."""
-    with gitea_double.serving(_house(root)) as double:
-        naps: list[float] = []
-
-        def adapter(host: str) -> Forge:
-            return Gitea(host, f"http://{host}/api/v1", Token(Secret(TOKEN)), sleep=naps.append)
-
-        yield World(
-            house=double.house,
-            server=double,
-            forge=adapter(urlsplit(double.url).netloc),
-            operations={
-                "list": ("GET", "/pulls$"),
-                "open": ("POST", "/pulls$"),
-                "update": ("PATCH", r"/pulls/\d+$"),
-                "comment": ("POST", "/comments$"),
-                "comments": ("GET", "/comments$"),
-                "delete": ("DELETE", "/branches/"),
-                "repository": ("GET", "/api/v1/repos/[^/]+/[^/]+$"),
-            },
-            faults=gitea_double.FAULTS,
-            adapter=adapter,
-            naps=naps,
-        )
+    operations = {
+        "list": ("GET", "/pulls$"),
+        "open": ("POST", "/pulls$"),
+        "update": ("PATCH", r"/pulls/\d+$"),
+        "comment": ("POST", "/comments$"),
+        "comments": ("GET", "/comments$"),
+        "delete": ("DELETE", "/branches/"),
+        "repository": ("GET", "/api/v1/repos/[^/]+/[^/]+$"),
+    }
+    return _world(root, gitea_double, Gitea, "/api/v1", operations)
 
 
 WORLDS = {"github": github, "gitlab": gitlab, "gitea": gitea}
