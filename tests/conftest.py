@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ from codemods.rules.registry import all_rules
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--accept", action="store_true", help="write what the rules do now into fixtures/")
+
+
+def pytest_configure() -> None:
+    # A shell starts a job in the background with SIGINT ignored, and every child would inherit it: no Ctrl-C to test.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 RULES_FOR_TESTS = Path(__file__).parent / "rules"

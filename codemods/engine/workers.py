@@ -41,7 +41,8 @@ def examine_in_pool(sources: list[Source], task: Task, jobs: int) -> Iterator[Ex
             worker.terminate()
         raise
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        # It waits: a manager thread left behind closes its pipes while the interpreter, at its end, writes to them.
+        pool.shutdown(cancel_futures=True)
     yield from _one_by_one(lost, task)
 
 
@@ -58,7 +59,7 @@ def _one_by_one(sources: list[Source], task: Task) -> Iterator[Examined]:
                 yield Examined(source.path, problems=(Problem(source.path, message),))
     finally:
         if pool:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
 
 def _pool(task: Task, size: int) -> ProcessPoolExecutor:
