@@ -10,11 +10,12 @@ import pytest
 from codemods.engine import workers
 from codemods.engine.cache import Cache
 from codemods.engine.examine import Examined, Task
+from codemods.engine.prefilter import Prefilter
 from codemods.engine.results import Verb
 from codemods.engine.run import Request, run
-from codemods.engine.select import Prefilter, chosen
+from codemods.engine.select import chosen
 from codemods.engine.settings import Settings, SettingsError
-from codemods.needles import Imported
+from codemods.needles import Imported, Pattern
 from codemods.rules.index import Entry, Needles
 from codemods.rules.registry import all_rules
 from codemods.source import Source
@@ -53,10 +54,21 @@ def test_a_selector_that_fits_no_rule_is_an_error(selector: str) -> None:
 
 
 def test_a_file_is_parsed_when_one_group_of_needles_is_there() -> None:
-    rule = fake("LM101", "x", ((b"a", b"b"), (b"c",)))
-    prefilter = Prefilter([rule])
-    assert prefilter(b"a b") == prefilter(b"c") == [rule]
-    assert prefilter(b"a") == prefilter(b"b") == prefilter(b"") == []
+    prefilter = Prefilter([(), ((b"a", b"b"), (b"c",))])
+    assert prefilter.numbers(b"a b") == prefilter.numbers(b"c") == {1}
+    assert prefilter.numbers(b"a") == prefilter.numbers(b"b") == prefilter.numbers(b"") == set()
+
+
+def test_a_pattern_decides_where_its_plain_needles_are() -> None:
+    prefilter = Prefilter([((b"loop=", Pattern(rb"sleep\([^()]*loop=")),)])
+    assert prefilter.numbers(b"sleep(1, loop=loop)") == {0}
+    assert prefilter.numbers(b"sleep(1); run(loop=loop)") == set()
+
+
+def test_of_needles_that_contain_one_another_each_is_found() -> None:
+    prefilter = Prefilter([((b"asyncio.run(",),), ((b"asyncio", b"run"),), ((b"run(", b"io.r"),)])
+    assert prefilter.numbers(b"asyncio.run(main())") == {0, 1, 2}
+    assert prefilter.numbers(b"asyncio; run") == {1}
 
 
 @pytest.mark.parametrize(
@@ -66,14 +78,16 @@ def test_a_file_is_parsed_when_one_group_of_needles_is_there() -> None:
         ("import os, redis\n", True),
         ("import os\nfrom redis.asyncio import Redis\n", True),
         ("import os\r\n    import redis as r\r\n", True),
+        ("import os,redis\n", True),
+        ("import\tredis\n", True),
         ("from .redis import Redis\n", False),
         ("import redistribute\n", False),
         ("print('redis')\n", False),
     ],
 )
 def test_a_needle_may_have_to_be_imported(text: str, there: bool) -> None:
-    rule = fake("LM101", "x", ((Imported(b"redis"), b"\n"),))
-    assert Prefilter([rule])(text.encode()) == ([rule] if there else [])
+    prefilter = Prefilter([((Imported(b"redis"), b"\n"),)])
+    assert prefilter.numbers(text.encode()) == ({0} if there else set())
 
 
 def age(path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
+from codemods.engine.prefilter import Prefilter
 from codemods.engine.results import Problem
-from codemods.engine.select import Prefilter, chosen
+from codemods.engine.select import chosen
 from codemods.engine.settings import Settings
 from codemods.engine.suppress import MARK, Suppressions
 from codemods.model import Finding, Severity, Span
@@ -25,15 +27,31 @@ CANNOT_PARSE = (SyntaxError, ValueError, RecursionError, MemoryError)
 AnswerT = TypeVar("AnswerT")
 
 
+class _Want(Enum):
+    """What somebody may want of a file."""
+
+    MODULE = "its findings"
+    NOTEBOOK = "its findings, as a notebook"
+    START = "to start a project rule"
+    CONTEXT = "to be seen by a project rule"
+
+
 class Interest(NamedTuple):
     """Who wants to see a file."""
 
-    check: bool
-    """It is worth a call of ``check``."""
+    rules: tuple[Entry, ...] = ()
+    """The rules that may find something in it."""
+    marked: bool = False
+    """It holds a suppression, which may suppress nothing."""
     triggers: frozenset[str] = frozenset()
     """The codes of the project rules that this file may give something to do."""
     context: frozenset[str] = frozenset()
     """The codes of the project rules that have to see it once they have anything to do."""
+
+    @property
+    def check(self) -> bool:
+        """It is worth a call of ``check``."""
+        return self.marked or bool(self.rules)
 
 
 class Analyser:
@@ -44,14 +62,15 @@ class Analyser:
         self.settings = settings
         self.rules = with_needles(chosen(entries(), settings), settings.resource)
         self._codes = {rule.code for rule in self.rules}
-        of_files = [rule for rule in self.rules if rule.sees_module]
-        of_project = [rule for rule in self.rules if rule.sees_project]
-        context = [rule._replace(needles=rule.context) for rule in of_project]
-        self.file_rules, self.project_rules = Prefilter(of_files), Prefilter(of_project)
-        self.notebook_rules = Prefilter([rule for rule in self.rules if rule.of_notebooks])
-        self._interests = Prefilter([*of_files, *of_project, *context])
-        self._firsts = len(of_files), len(of_files) + len(of_project)
-        """Where in ``_interests`` the project rules start, and their context."""
+        self._wants = [
+            *((_Want.MODULE, rule) for rule in self.rules if rule.sees_module),
+            *((_Want.NOTEBOOK, rule) for rule in self.rules if rule.of_notebooks),
+            *((_Want.START, rule) for rule in self.rules if rule.sees_project),
+            *((_Want.CONTEXT, rule) for rule in self.rules if rule.sees_project),
+        ]
+        self._prefilter = Prefilter(
+            [rule.context if want is _Want.CONTEXT else rule.needles for want, rule in self._wants]
+        )
         self._problems: dict[tuple[str, str], Problem] = {}
 
     def take_problems(self) -> tuple[Problem, ...]:
@@ -61,25 +80,25 @@ class Analyser:
         return problems
 
     def interest(self, path: str, data: bytes) -> Interest:
-        """Who wants to see a file with these bytes: asked once for each file of the tree."""
+        """Who wants to see a file with these bytes."""
+        found = sorted(self._prefilter.numbers(data))
         marked = "LM001" in self._codes and MARK in data
-        if path.endswith(NOTEBOOK):
-            return Interest(marked or bool(self.notebook_rules.numbers(data)))
-        found = self._interests.numbers(data)
         if not found:
-            return Interest(marked)
-        project, context = self._firsts
-        code = self._interests.rules
+            return Interest(marked=marked)
+        wants = [self._wants[number] for number in found]
+        if path.endswith(NOTEBOOK):
+            return Interest(tuple(rule for want, rule in wants if want is _Want.NOTEBOOK), marked)
         return Interest(
-            marked or any(n < project for n in found),
-            frozenset(code[n].code for n in found if project <= n < context),
-            frozenset(code[n].code for n in found if n >= context),
+            tuple(rule for want, rule in wants if want is _Want.MODULE),
+            marked,
+            frozenset(rule.code for want, rule in wants if want is _Want.START),
+            frozenset(rule.code for want, rule in wants if want is _Want.CONTEXT),
         )
 
     def starting(self, project: Project, triggers: Mapping[str, list[str]]) -> list[Entry]:
         """The project rules that have anything to do, by the files that triggered each (code -> paths)."""
         started = []
-        for entry in self.project_rules.rules:
+        for entry in self.rules:
             paths = triggers.get(entry.code)
             if paths and True in self._ask(entry, "", lambda e=entry, p=paths: [_project_rule(e).starts(project, p)]):  # type: ignore[misc]
                 started.append(entry)
@@ -96,8 +115,10 @@ class Analyser:
         if "LM001" not in self._codes or self.settings.min_severity.rank > Severity.WARNING.rank:
             return findings, []
         # What project rules find is not known here, so nothing is said about comments for them.
-        active = [rule for rule in self._rules_for(source).rules if rule.code != "LM001" and not rule.sees_project]
-        complete = len(self.rules) == len(entries()) and not self.project_rules(source.data)
+        of_this_kind = [rule for rule in self.rules if (rule.of_notebooks if source.is_notebook else rule.sees_module)]
+        active = [rule for rule in of_this_kind if rule.code != "LM001" and not rule.sees_project]
+        triggers = self.interest(source.path, source.data).triggers
+        complete = len(self.rules) == len(entries()) and not triggers
         return findings, suppressions.unused(active, all_active=complete)
 
     def find_in(self, project: Project, rules: Iterable[Entry]) -> list[Finding]:
@@ -112,11 +133,8 @@ class Analyser:
             heard += self._heard(here, Suppressions(source, entries())) if source else here
         return heard
 
-    def _rules_for(self, source: Source) -> Prefilter:
-        return self.notebook_rules if source.is_notebook else self.file_rules
-
     def _raw(self, source: Source) -> list[Finding]:
-        active = self._rules_for(source)(source.data)
+        active = self.interest(source.path, source.data).rules
         if not active:
             return []
         from codemods.facts.module import Module  # with ast: only for a file that holds a needle

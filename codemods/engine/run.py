@@ -30,6 +30,7 @@ _ENOUGH_TO_SHARE = {Verb.CHECK: 400, Verb.DIFF: 24, Verb.APPLY: 24}
 """From so many files on, several processes are faster than one although each has to start."""
 
 _GENERATED = b"@generated"
+_NOBODY = Interest()
 _HEAD = 1000
 """Where ``@generated`` has to stand: in so many bytes from the start."""
 
@@ -131,9 +132,10 @@ class _Run:
             if silent and not cache.is_wanted(absolute):
                 return
         data = _read(absolute)
-        candidate, triggers, wanted = analyser.interest(file.path, data)
-        if (candidate or wanted or triggers) and not file.explicit and _GENERATED in data[:_HEAD]:
-            candidate, triggers, wanted = Interest(False)
+        interest = analyser.interest(file.path, data)
+        if interest != _NOBODY and not file.explicit and _GENERATED in data[:_HEAD]:
+            interest = _NOBODY
+        candidate, triggers, wanted = interest.check, interest.triggers, interest.context
         if wanted:
             scan.context[file.path] = wanted
         if triggers:
