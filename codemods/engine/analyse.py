@@ -17,6 +17,7 @@ from codemods.rules.index import Entry, entries, with_needles
 from codemods.source import NOTEBOOK, Source, UndecodableError
 
 if TYPE_CHECKING:
+    from codemods.facts.module import Module
     from codemods.project.tree import Project
     from codemods.rules.base import ProjectRule, Rule
 
@@ -57,9 +58,14 @@ class Interest(NamedTuple):
 class Analyser:
     """Asks the selected rules. A rule that crashes loses its findings in one file and nothing else."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises SettingsError for a selector that fits no rule."""
+    def __init__(self, settings: Settings, *, keeps: int = 0) -> None:
+        """``keeps`` is how many parsed files are kept for the project rules, which will want to see them again.
+
+        Raises SettingsError for a selector that fits no rule.
+        """
         self.settings = settings
+        self._keeps = keeps
+        self._kept: dict[str, Module] = {}
         self.rules = with_needles(chosen(entries(), settings), settings.resource)
         self._codes = {rule.code for rule in self.rules}
         self._wants = [
@@ -133,16 +139,25 @@ class Analyser:
             heard += self._heard(here, Suppressions(source, entries())) if source else here
         return heard
 
-    def _raw(self, source: Source) -> list[Finding]:
-        active = self.interest(source.path, source.data).rules
-        if not active:
-            return []
+    def module(self, source: Source) -> Module:
+        """The parsed file. Raises what ``Module`` raises."""
+        kept = self._kept.get(source.path)
+        if kept and kept.source == source:
+            return kept
         from codemods.facts.module import Module  # with ast: only for a file that holds a needle
 
+        return Module(source, self.settings.target_version, self.settings.resource)
+
+    def _raw(self, source: Source) -> list[Finding]:
+        active, _, _, context = self.interest(source.path, source.data)
+        if not active:
+            return []
         try:
-            module = Module(source, self.settings.target_version, self.settings.resource)
+            module = self.module(source)
         except CANNOT_PARSE as error:
             return [unparsable(source, error)]
+        if context and len(self._kept) < self._keeps:
+            self._kept[source.path] = module
         return [
             finding
             for rule in active

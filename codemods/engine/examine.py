@@ -52,10 +52,10 @@ class Examined:
 class Examiner:
     """Carries out a task on one file after the other. Never raises for what is wrong with a file."""
 
-    def __init__(self, task: Task) -> None:
-        """Raises SettingsError for a selector that fits no rule."""
+    def __init__(self, task: Task, *, keeps: int = 0) -> None:
+        """``keeps`` as for the Analyser. Raises SettingsError for a selector that fits no rule."""
         self.task = task
-        self.analyser = Analyser(task.settings)
+        self.analyser = Analyser(task.settings, keeps=keeps)
 
     def __call__(self, source: Source) -> Examined:
         """Examine one file by itself."""
@@ -135,7 +135,6 @@ class Examiner:
         return self.analyser.starting(project, by_code)
 
     def _read(self, paths: list[str], overlay: dict[str, Source]) -> tuple[Project, list[Finding]]:
-        from codemods.facts.module import Module
         from codemods.project.tree import Project
 
         settings = self.task.settings
@@ -147,7 +146,7 @@ class Examiner:
             if source is None:
                 continue
             try:
-                modules[path] = Module(source, settings.target_version, settings.resource)
+                modules[path] = self.analyser.module(source)
             except CANNOT_PARSE as error:
                 broken += self.analyser.loud([unparsable(source, error)], source)
         return Project(self.task.directory, modules, overlay, python=settings.python), broken

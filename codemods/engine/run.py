@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _ENOUGH_TO_SHARE = {Verb.CHECK: 400, Verb.DIFF: 24, Verb.APPLY: 24}
 """From so many files on, several processes are faster than one although each has to start."""
 
+_KEPT = 200
+"""So many parsed files wait for the project rules; a parsed file takes about a megabyte."""
+
 _GENERATED = b"@generated"
 _NOBODY = Interest()
 _HEAD = 1000
@@ -73,7 +76,7 @@ def run(request: Request) -> Report:
     started = time.perf_counter()
     task = Task(request.settings, request.directory, request.verb is not Verb.CHECK, request.only)
     with _collector_paused():
-        report = _Run(request, Examiner(task)).report()
+        report = _Run(request, Examiner(task, keeps=_KEPT)).report()
     report.seconds = time.perf_counter() - started
     return report
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from codemods.project.pytest_config import CONFIG_FILES, FIXTURE_OPTION, TEST_OPTION, PytestConfig, find_config
@@ -30,6 +31,7 @@ def loops_may_differ(project: Project, paths: Sequence[str]) -> bool:
     return any(_disagrees(find_config(project, folder)) for folder in folders)
 
 
+@lru_cache(maxsize=512)  # several rules ask in turn
 def says_scope(source: Source) -> bool:
     """Whether a file names a loop scope, or gives an async fixture a scope.
 

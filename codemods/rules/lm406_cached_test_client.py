@@ -14,8 +14,10 @@ from codemods.rules.base import ProjectRule
 if TYPE_CHECKING:
     from codemods.rules.clients_of_tests import SharedClient
 
-_MADE = re.compile(rb"(?m)^(\w[^=\n]*=|[ \t]+\w+[^=\n]*=|[ \t]+return)[ \t]*(?:await[ \t]+)?(?:\w+\.)*(\w+)\(")
-_KEPT = re.compile(rb"(?m)^[ \t]+global[ \t]|^@\w[\w.]*cache")
+_CALLED = rb"[ \t]*(?:await[ \t]+)?(?:\w+\.)*(\w+)\("
+_MADE_AT_TOP = re.compile(rb"\n\w[^=\n]*=" + _CALLED)
+_MADE_BELOW = re.compile(rb"\n[ \t]+(?:\w+[^=\n]*=|return)" + _CALLED)
+_KEPT = re.compile(rb"\n[ \t]+global[ \t]|\n@\w[\w.]*cache")
 
 
 class CachedTestClient(ProjectRule):
@@ -82,5 +84,7 @@ class CachedTestClient(ProjectRule):
 
 def _keeps_client(data: bytes, tails: set[bytes]) -> bool:
     """Whether a top-level assignment, or in a file with ``global`` or a cache any, calls such a constructor."""
-    keeps = _KEPT.search(data) is not None
-    return any(m[2] in tails and (keeps or not m[1][:1].isspace()) for m in _MADE.finditer(data))
+    if not tails.isdisjoint(_MADE_AT_TOP.findall(data)):
+        return True
+    may_keep = (b"global " in data or b"cache" in data) and _KEPT.search(data) is not None
+    return may_keep and not tails.isdisjoint(_MADE_BELOW.findall(data))
