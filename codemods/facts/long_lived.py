@@ -21,6 +21,8 @@ from codemods.facts.sharing import is_global_variable
 from codemods.facts.vocabulary import CLOSING
 
 _RESETTING = re.compile(r"(^|_)reset(_|$)", re.I)
+_OF_THE_RUN = re.compile(r"loop|runner|executor|pool|thread|future|task|signal|asyncio", re.I)
+"""What a wrapper closes that has nothing to do with the objects that coroutines use."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,9 @@ def uses_of(module: Module, site: RunSite) -> list[Use]:
                 assert isinstance(node, ast.expr)
                 found.setdefault(binding.made, Use(site, binding, ast.unparse(node), node, path))
     done = list(doings(module, site, steps))
-    kept = [use for use in found.values() if not any(assigns(module, what, use, where) for what, where in done)]
-    return [replace(use, leaves_open=not any(closes(module, what, use) for what, _ in done)) for use in kept]
+    kept = [use for use in found.values() if not any(assigns(m, what, use, where) for m, what, where in done)]
+    tidy = tidies_up(site)
+    return [replace(use, leaves_open=not (tidy or any(closes(m, what, use) for m, what, _ in done))) for use in kept]
 
 
 def _given(site: RunSite) -> list[ast.AST]:
@@ -119,13 +122,34 @@ def opens(module: Module, node: ast.AST, binding: Binding) -> bool:
 # -- what does not last after all --------------------------------------------------------------
 
 
-def doings(module: Module, site: RunSite, steps: list[Step]) -> Iterator[tuple[ast.AST, FunctionNode]]:
-    """What happens in a run, and in the functions around it."""
-    around = [site.function, *([site.wrapper] if site.wrapper is not None else [])]
-    called = [found for f in around for node in body_nodes(f) if (found := _plain_callee(module, node)) is not None]
-    for function in dict.fromkeys([*(step.function for step in steps), *around, *called]):
+def doings(module: Module, site: RunSite, steps: list[Step]) -> Iterator[tuple[Module, ast.AST, FunctionNode]]:
+    """What happens in a run, in the functions around it, and in the wrapper that it goes through."""
+    plain = [found for node in body_nodes(site.function) if (found := _plain_callee(module, node)) is not None]
+    for function in dict.fromkeys([*(step.function for step in steps), site.function, *plain]):
         for node in body_nodes(function):
-            yield node, function
+            yield module, node, function
+    for node, function in _in_wrapper(site):
+        assert site.wrapper is not None
+        yield site.wrapper.module, node, function
+
+
+def _in_wrapper(site: RunSite) -> Iterator[tuple[ast.AST, FunctionNode]]:
+    """What stands in the wrapper of a run, and in the functions of its file that it calls."""
+    if site.wrapper is None:
+        return
+    home, outermost = site.wrapper.module, site.wrapper.outermost
+    inside = list(ast.walk(outermost))
+    yield from ((node, outermost) for node in inside)
+    called = [callee(home, node) for node in inside if isinstance(node, ast.Call)]
+    for function in dict.fromkeys(found for found in called if found is not None):
+        yield from ((node, function) for node in body_nodes(function))
+
+
+def tidies_up(site: RunSite) -> bool:
+    """Whether the wrapper of a run closes more than the loop: it is there to leave nothing behind."""
+    calls = [node.func for node, _ in _in_wrapper(site) if isinstance(node, ast.Call)]
+    methods = [func for func in calls if isinstance(func, ast.Attribute) and CLOSING.search(func.attr)]
+    return any(not _OF_THE_RUN.search(ast.unparse(method.value)) for method in methods)
 
 
 def _plain_callee(module: Module, node: ast.AST) -> FunctionNode | None:

@@ -86,6 +86,8 @@ class Module:
         self._calls: dict[str, list[ast.Call]] = {}
         self._attributes: dict[str, list[ast.Attribute]] = {}
         self._declared: dict[str, list[ast.Global | ast.Nonlocal]] = {}
+        self._scopes: dict[ast.AST, ScopeNode] = {}
+        """Those that somebody asked for: some rules ask of the same names again and again."""
         self._captured: set[str | None] = set()
         """What ``except ... as name`` and patterns bind."""
         self._survey()
@@ -197,6 +199,12 @@ class Module:
         Decorators, defaults, annotations and base classes belong to the scope around the
         definition. Comprehensions count as part of the scope that they stand in.
         """
+        found = self._scopes.get(node)
+        if found is None:
+            found = self._scopes[node] = self._find_scope(node)
+        return found
+
+    def _find_scope(self, node: ast.AST) -> ScopeNode:
         child = node
         for above in self.ancestors(node):
             if isinstance(above, _SCOPES) and not _is_outside_of(above, child):

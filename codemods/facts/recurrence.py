@@ -7,7 +7,7 @@ import ast
 from codemods.facts.callees import callee
 from codemods.facts.flow import can_follow, repeating_loop
 from codemods.facts.module import FunctionNode, Module
-from codemods.facts.nodes import start, tail
+from codemods.facts.nodes import FUNCTIONS, start, tail
 
 _TASKS = frozenset(
     {
@@ -28,19 +28,31 @@ _COMMAND_LINES = frozenset({"argparse", "click", "typer", "fire", "docopt", "opt
 
 def recurs(module: Module, function: FunctionNode, depth: int = 4) -> str:
     """Why one process calls ``function`` many times, as a noun (``task``); empty when nothing says that it does."""
+    if noun := occasion(module, function):
+        return noun
+    calls = _calls(module, function)
+    if any(repeating_loop(module, call) is not None for call in calls) or both_called(module, function, function):
+        return "function"
+    callers = {caller for call in calls if isinstance(caller := module.function(call), ast.FunctionDef)}
+    return "function" if depth and any(recurs(module, f, depth - 1) for f in callers - {function}) else ""
+
+
+def occasion(module: Module, function: FunctionNode) -> str:
+    """What a worker or a server calls ``function`` as, again and again: ``task``, ``route``; empty for any other."""
     for decorator in function.decorator_list:
         if noun := _noun(module, decorator):
             return noun
     parameters = [argument.arg for argument in function.args.args]
     if function.name == "lambda_handler" or parameters == ["event", "context"]:
         return "Lambda handler"
-    if any(_is_scheduled(module, function, name) for name in module.names(function.name)):
-        return "job"
-    calls = _calls(module, function)
-    if any(repeating_loop(module, call) is not None for call in calls) or both_called(module, function, function):
-        return "function"
-    callers = {caller for call in calls if isinstance(caller := module.function(call), ast.FunctionDef)}
-    return "function" if depth and any(recurs(module, f, depth - 1) for f in callers - {function}) else ""
+    return "job" if any(_is_scheduled(module, function, name) for name in module.names(function.name)) else ""
+
+
+def makes_tasks(module: Module, decorator: FunctionNode) -> bool:
+    """Whether a decorator of the project's own makes tasks of what it decorates."""
+    names = [d for f in ast.walk(decorator) if isinstance(f, FUNCTIONS) for d in f.decorator_list]
+    calls = [node for node in ast.walk(decorator) if isinstance(node, ast.Call)]
+    return any(_noun(module, name) == "task" for name in [*names, *calls])
 
 
 def _calls(module: Module, function: FunctionNode) -> list[ast.Call]:

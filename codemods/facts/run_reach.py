@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from codemods.facts.bonds import attribute_values, values_of
-from codemods.facts.callees import body_nodes, callee, instance_class
+from codemods.facts.callees import body_nodes, callee, given_function, instance_class
 from codemods.facts.module import FunctionNode, Module
 from codemods.facts.nodes import FUNCTIONS
 from codemods.facts.run_sites import RunSite
@@ -35,8 +35,7 @@ def steps_of(module: Module, site: RunSite) -> Iterator[Step]:
     else:
         nodes = list(ast.walk(site.coroutine))
         level = [step for node in nodes for step in called(module, node, (), lasting=lasting)]
-        if site.by_asgiref:
-            level += meant(module, site.coroutine, lasting=lasting)
+        level += meant(module, site.coroutine, lasting=lasting)
     seen: set[FunctionNode] = set()
     for _ in range(_DEPTH):
         below: list[Step] = []
@@ -51,9 +50,11 @@ def steps_of(module: Module, site: RunSite) -> Iterator[Step]:
 
 
 def meant(module: Module, reference: ast.expr, *, lasting: bool) -> list[Step]:
-    """The function that a name, without a call, stands for."""
-    found = module.definition(reference.id, reference) if isinstance(reference, ast.Name) else None
-    return [Step(found, (found.name,), lasting)] if isinstance(found, FUNCTIONS) else []
+    """The function that is handed on without a call: by its name, as a method, in a ``partial``."""
+    found = given_function(module, reference)
+    if not isinstance(found, FUNCTIONS):
+        return []
+    return [Step(found, (found.name,), lasting and (is_method(module, found) or _is_nested(module, found)))]
 
 
 def called(module: Module, node: ast.AST, path: tuple[str, ...], *, lasting: bool) -> list[Step]:

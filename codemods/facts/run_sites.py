@@ -7,17 +7,30 @@ count at their uses.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
-from codemods.facts.callees import assigned_values, callee
+from codemods.facts.callees import body_nodes, callee
+from codemods.facts.fresh_runs import BRIDGES, fresh_runs, within
 from codemods.facts.module import FunctionNode, Module
 from codemods.facts.nodes import FUNCTIONS
 
-_RUNS = ("asyncio.run", "uvloop.run")
-_NEW_LOOPS = ("asyncio.new_event_loop", "uvloop.new_event_loop")
-_RUNNER = "asyncio.Runner"
-_SYNC = ("asgiref.sync.async_to_sync",)
+
+class Wrapper(NamedTuple):
+    """A function that runs what it is given, or a decorator that runs what it decorates."""
+
+    module: Module
+    function: FunctionNode
+    parameter: str
+    """The parameter that is the coroutine, or the function that makes it."""
+    by_asgiref: bool = False
+
+    @property
+    def outermost(self) -> FunctionNode:
+        """The function by whose name it is used: of a decorator with arguments, the one that takes these."""
+        return _outermost(self.module, self.function) or self.function
 
 
 @dataclass(frozen=True)
@@ -30,8 +43,8 @@ class RunSite:
     """What is run: a coroutine, or the function that makes it."""
     function: FunctionNode
     """The outermost function (or method) that does it."""
-    wrapper: FunctionNode | None = None
-    """The function of this file through which it goes."""
+    wrapper: Wrapper | None = None
+    """The function through which it goes."""
     by_asgiref: bool = False
     """Whether ``async_to_sync`` does it: on a loop of its own only where no loop is around."""
 
@@ -39,55 +52,71 @@ class RunSite:
 def run_sites(module: Module) -> list[RunSite]:
     """Every run of a fresh loop inside a function, in source order. At the top level it happens once."""
     found: list[RunSite] = []
-    for call, coroutine in _direct(module):
+    for call, coroutine, by_asgiref in fresh_runs(module):
         function = _outermost(module, call)
-        if function is None:
+        if function is None or not isinstance(module.function(call), FUNCTIONS):
             continue
-        inner = module.function(call)
-        parameter = _parameter_of(module, coroutine)
-        if parameter is not None:
-            found += _through(module, *parameter)
-        elif isinstance(inner, FUNCTIONS):
-            found.append(RunSite(call, coroutine, function, by_asgiref=_is_sync_bridge(module, call)))
-    unique = {site.node: site for site in found}
-    return sorted(unique.values(), key=lambda site: site.node.lineno)
+        if _parameter_of(module, coroutine) is None:
+            found.append(RunSite(call, coroutine, function, by_asgiref=by_asgiref))
+    for wrapper in wrappers(module):
+        calls = [c for c in module.calls_ending(wrapper.function.name) if callee(module, c) is wrapper.function]
+        found += sites_through(module, wrapper, calls, partial(_defines, module))
+    for function in module.functions:
+        for name in function.decorator_list if isinstance(function, ast.AsyncFunctionDef) else ():
+            if module.qualname(name) in BRIDGES:
+                by_asgiref = module.qualname(name) == BRIDGES[0]
+                found.append(RunSite(function, function, function, by_asgiref=by_asgiref))
+    return in_order(found)
 
 
-def _direct(module: Module) -> Iterator[tuple[ast.Call, ast.expr]]:
-    """(call, coroutine) wherever a fresh loop is started."""
-    for call in module.calls(*_RUNS):
-        if call.args:
-            yield call, call.args[0]
-    for call in module.calls_ending("run_until_complete", "run"):
-        if call.args and isinstance(call.func, ast.Attribute) and _is_fresh(module, call.func):
-            yield call, call.args[0]
-    for bridge in module.calls(*_SYNC):
-        around = module.parent(bridge)
-        if isinstance(around, ast.Call) and around.func is bridge and bridge.args:
-            yield around, bridge.args[0]
+def in_order(sites: Iterable[RunSite]) -> list[RunSite]:
+    """Each site once, in source order."""
+    return sorted({site.node: site for site in sites}.values(), key=lambda site: site.node.lineno)
 
 
-def _is_fresh(module: Module, method: ast.Attribute) -> bool:
-    """Whether a method belongs to a loop, or a Runner, that this function makes itself."""
-    receiver = method.value
-    values = assigned_values(module, receiver) if isinstance(receiver, ast.Name) else [receiver]
-    if method.attr == "run_until_complete":
-        local = not isinstance(receiver, ast.Name) or module.binds(receiver.id, module.scope(receiver))
-        made = [isinstance(v, ast.Call) and module.qualname(v.func) in _NEW_LOOPS for v in values]
-        return local and bool(made) and all(made)
-    if not isinstance(receiver, ast.Name):
-        return False
-    for above in module.ancestors(method):
-        if isinstance(above, ast.With):
-            for item in above.items:
-                is_it = isinstance(item.optional_vars, ast.Name) and item.optional_vars.id == receiver.id
-                if is_it and isinstance(item.context_expr, ast.Call):
-                    return module.qualname(item.context_expr.func) == _RUNNER
-    return False
+def wrappers(module: Module) -> list[Wrapper]:
+    """The functions of a module that run what they are given on a fresh loop."""
+    found: dict[FunctionNode, Wrapper] = {}
+    for call, coroutine, by_asgiref in fresh_runs(module):
+        if _outermost(module, call) is None:
+            continue
+        for parameter in [_parameter_of(module, coroutine), *_awaited_parameters(module, coroutine)]:
+            if parameter is not None:
+                found.setdefault(parameter[0], Wrapper(module, *parameter, by_asgiref))
+    return list(found.values())
 
 
-def _is_sync_bridge(module: Module, call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Call) and module.qualname(call.func.func) in _SYNC
+def sites_through(
+    module: Module,
+    wrapper: Wrapper,
+    calls: Iterable[ast.Call],
+    meaning: Callable[[ast.expr], FunctionNode | ast.ClassDef | None],
+) -> Iterator[RunSite]:
+    """The ``calls`` of a wrapper with a coroutine, and the coroutine functions of ``module`` that it decorates.
+
+    ``meaning`` says which definition a decorator is.
+    """
+    arguments = wrapper.function.args
+    names = [a.arg for a in [*arguments.posonlyargs, *arguments.args]]
+    place = names.index(wrapper.parameter) if wrapper.parameter in names else -1
+    is_method = isinstance(wrapper.module.scope(wrapper.function), ast.ClassDef)
+    for call in calls:
+        bound = is_method and isinstance(call.func, ast.Attribute) and not _is_static(wrapper.function)
+        index = place - 1 if bound else place
+        given = [k.value for k in call.keywords if k.arg == wrapper.parameter]
+        given += call.args[index : index + 1] if index >= 0 else []
+        function = _outermost(module, call)
+        if given and function is not None and function is not wrapper.function:
+            yield RunSite(call, given[0], function, wrapper, wrapper.by_asgiref)
+    for function in module.functions:
+        for decorator in function.decorator_list if isinstance(function, ast.AsyncFunctionDef) else ():
+            name = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if meaning(name) in (wrapper.function, wrapper.outermost):
+                yield RunSite(function, function, function, wrapper, wrapper.by_asgiref)
+
+
+def _defines(module: Module, name: ast.expr) -> FunctionNode | ast.ClassDef | None:
+    return module.definition(name.id, name) if isinstance(name, ast.Name) else None
 
 
 def _outermost(module: Module, node: ast.AST) -> FunctionNode | None:
@@ -114,27 +143,14 @@ def _parameter_of(module: Module, coroutine: ast.expr) -> tuple[FunctionNode, st
     return None
 
 
-def _through(module: Module, wrapper: FunctionNode, parameter: str) -> Iterator[RunSite]:
-    """The calls of a wrapper with a coroutine, and the coroutine functions that it decorates."""
-    arguments = [a.arg for a in [*wrapper.args.posonlyargs, *wrapper.args.args]]
-    place = arguments.index(parameter) if parameter in arguments else -1
-    for call in module.calls_ending(wrapper.name):
-        if callee(module, call) is not wrapper:
-            continue
-        bound = isinstance(call.func, ast.Attribute) and not _is_static(wrapper)
-        index = place - 1 if bound else place
-        given = [k.value for k in call.keywords if k.arg == parameter]
-        given += call.args[index : index + 1] if index >= 0 else []
-        function = _outermost(module, call)
-        if given and function is not None and function is not wrapper:
-            yield RunSite(call, given[0], function, wrapper)
-    for function in module.functions:
-        for decorator in function.decorator_list:
-            name = decorator.func if isinstance(decorator, ast.Call) else decorator
-            if not isinstance(function, ast.AsyncFunctionDef) or not isinstance(name, ast.Name):
-                continue
-            if module.definition(name.id, name) in (wrapper, _outermost(module, wrapper)):
-                yield RunSite(function, function, function, wrapper)
+def _awaited_parameters(module: Module, coroutine: ast.expr) -> Iterator[tuple[FunctionNode, str] | None]:
+    """The parameters of the functions around that a nested coroutine function awaits, where that is what runs."""
+    inner = callee(module, coroutine)
+    if isinstance(inner, ast.AsyncFunctionDef) and isinstance(module.scope(inner), FUNCTIONS):
+        for node in body_nodes(inner):
+            if isinstance(node, ast.Await):
+                parameter = _parameter_of(module, within(module, node.value))
+                yield None if parameter is not None and parameter[0] is inner else parameter
 
 
 def _is_static(function: FunctionNode) -> bool:

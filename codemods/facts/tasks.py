@@ -12,6 +12,7 @@ from codemods.facts.variables import BINDERS, Variables, bound_otherwise
 
 _SPAWNERS = ("asyncio.create_task", "asyncio.ensure_future")
 _LOOPS = {"asyncio.get_running_loop", "asyncio.get_event_loop", "asyncio.new_event_loop", "uvloop.new_event_loop"}
+_COROUTINE = ("coro", "coro_or_future")
 _FUTURES = {"gather", "run_in_executor", "create_future", "wrap_future", "shield", "Future"}
 _Key = tuple[ast.AST | None, str]
 
@@ -106,11 +107,12 @@ class Tasks:
         return sorted({*plain, *methods}, key=lambda call: (call.lineno, call.col_offset))
 
     def _starts_task(self, call: ast.Call) -> bool:
-        if not call.args:
+        made = coroutine_of(call)
+        if made is None:
             return False
         qualname = self._module.qualname(call.func)
         if qualname == "asyncio.ensure_future":
-            made = call.args[0]  # a future is handed back as it is
+            # a future is handed back as it is
             return isinstance(made, ast.Call) and tail(made.func) not in _FUTURES
         if qualname == "asyncio.create_task":
             return True
@@ -250,6 +252,19 @@ class Tasks:
             made = value.elts if isinstance(value, ast.List | ast.Set) else [one]
         holder.known = holder.known and all(self._is_task(item) for item in made)
         holder.uses.append((Use.START, node))
+
+
+def coroutine_of(call: ast.Call) -> ast.expr | None:
+    """What ``create_task`` or ``ensure_future`` is given to run: by place, or as ``coro=``."""
+    named = [keyword.value for keyword in call.keywords if keyword.arg in _COROUTINE]
+    return next(iter([*call.args, *named]), None)
+
+
+def made_by(call: ast.Call) -> ast.expr:
+    """The same, of a call that is known to start a task."""
+    made = coroutine_of(call)
+    assert made is not None
+    return made
 
 
 def collection(node: ast.expr) -> ast.expr:

@@ -51,12 +51,11 @@ def far_steps(links: Links, module: Module, site: RunSite, known: Below) -> Iter
         level = [FarStep(module, site.coroutine, (site.coroutine.name,), lasting)]
     else:
         start = FarStep(module, site.function, (), lasting)
-        level = [step for node in ast.walk(site.coroutine) for step in _next(links, start, node)]
-        if site.by_asgiref:
-            level += [
-                FarStep(module, s.function, s.path, s.lasting) for s in meant(module, site.coroutine, lasting=lasting)
-            ]
-            level += _at_target(links, start, links.target(module, site.coroutine))
+        level = [step for node in ast.walk(site.coroutine) for step in next_steps(links, start, node)]
+        level += [
+            FarStep(module, s.function, s.path, s.lasting) for s in meant(module, site.coroutine, lasting=lasting)
+        ]
+        level += _at_target(links, start, links.target(module, site.coroutine))
     seen: set[FunctionNode] = set()
     for _ in range(_DEPTH):
         below: list[FarStep] = []
@@ -68,13 +67,15 @@ def far_steps(links: Links, module: Module, site: RunSite, known: Below) -> Iter
             key = step.function, step.lasting
             if key not in known:
                 alone = replace(step, path=())
-                known[key] = [further for node in body_nodes(step.function) for further in _next(links, alone, node)]
+                known[key] = [
+                    further for node in body_nodes(step.function) for further in next_steps(links, alone, node)
+                ]
             below += [replace(further, path=(*step.path, *further.path)) for further in known[key]]
         level = below
 
 
-def _next(links: Links, step: FarStep, node: ast.AST) -> list[FarStep]:
-    """The function that a call means, when ``node`` is one; of a property, its getter."""
+def next_steps(links: Links, step: FarStep, node: ast.AST) -> list[FarStep]:
+    """The function that a call in ``step`` means, when ``node`` is one; of a property, its getter."""
     module = step.module
     if isinstance(node, ast.Attribute):
         names_it = is_self_attribute(node) or links.target(module, node) is not None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from codemods.facts.bonds import ENGINE, SESSION_MAKERS, Binding, Bond, attribute_values, binding_of, values_of
 from codemods.facts.callees import body_nodes
-from codemods.facts.long_lived import Use, assigns, closes, doings, is_peek, lasting_object, opens
+from codemods.facts.long_lived import Use, assigns, closes, doings, is_peek, lasting_object, opens, tidies_up
 from codemods.facts.module import FunctionNode, Module
 from codemods.facts.nodes import FUNCTIONS, is_self_attribute, tail
 from codemods.facts.run_reach import Step, is_cached, is_method
@@ -54,7 +54,11 @@ class FarUses:
                     found.setdefault(binding.made, use)
         done = list(_doings(module, site, steps)) if found else []
         kept = [use for use in found.values() if not any(assigns(m, what, use, where) for m, what, where in done)]
-        return [replace(use, leaves_open=not any(self._closes(m, what, use) for m, what, _ in done)) for use in kept]
+        tidy = tidies_up(site)
+        return [
+            replace(use, leaves_open=not (tidy or any(self._closes(m, what, use) for m, what, _ in done)))
+            for use in kept
+        ]
 
     def _bodies(
         self, module: Module, site: RunSite, steps: list[FarStep]
@@ -89,7 +93,7 @@ def _seen(links: Links, module: Module, nodes: list[ast.AST], *, lasting: bool) 
 def _doings(module: Module, site: RunSite, steps: list[FarStep]) -> Iterator[tuple[Module, ast.AST, FunctionNode]]:
     """What happens in a run and around it."""
     here = [Step(step.function, step.path, step.lasting) for step in steps if step.module is module]
-    yield from ((module, node, function) for node, function in doings(module, site, here))
+    yield from doings(module, site, here)
     for step in steps:
         if step.module is not module:
             yield from ((step.module, node, step.function) for node in body_nodes(step.function))

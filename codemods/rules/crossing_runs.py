@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from codemods.facts.bonds import WAITED_ON
 from codemods.facts.long_lived import Use
 from codemods.facts.module import FunctionNode, Module
-from codemods.facts.recurrence import both_called, is_command, is_command_line, is_offered, is_test, recurs
+from codemods.facts.recurrence import (
+    both_called,
+    is_command,
+    is_command_line,
+    is_offered,
+    is_test,
+    makes_tasks,
+    recurs,
+)
 from codemods.facts.run_sites import RunSite
 from codemods.model import Severity
 
+if TYPE_CHECKING:
+    from codemods.project.far_runs import Occasion
+
 UseT = TypeVar("UseT", bound=Use)
+_NONE: Mapping[FunctionNode, Occasion] = {}
 
 
-def crossing(module: Module, uses: Sequence[UseT]) -> tuple[list[UseT], str, Severity] | None:
+def crossing(
+    module: Module, uses: Sequence[UseT], occasions: Mapping[FunctionNode, Occasion] = _NONE
+) -> tuple[list[UseT], str, Severity] | None:
     """The uses that happen on different loops in one process, how that comes in words, and how bad it is.
 
-    None when none is known.
+    None when none is known. ``occasions`` are the tasks of other modules, by the functions that they call.
     """
     by_function: dict[FunctionNode, UseT] = {}
     for use in uses:
@@ -29,9 +43,12 @@ def crossing(module: Module, uses: Sequence[UseT]) -> tuple[list[UseT], str, Sev
     for function, use in by_function.items():
         if not use.leaves_open:
             continue
-        noun = "" if use.site.by_asgiref and not _is_task(module, function) else recurs(module, function)
-        if noun:
+        noun = _noun(module, use.site)
+        if noun and (noun == "task" or not use.site.by_asgiref):
             return [use], _again(f"each call of the {noun} `{function.name}`"), error
+        far = occasions.get(function)
+        if far is not None and (far.noun == "task" or not use.site.by_asgiref):
+            return [use], _again(f"each call of the {far.noun} `{far.function.name}` of {far.module.path}"), error
     functions = [f for f, use in by_function.items() if not use.site.by_asgiref]
     functions.sort(key=lambda function: not by_function[function].leaves_open)
     if not functions or not by_function[functions[0]].leaves_open:
@@ -51,17 +68,20 @@ def crossing(module: Module, uses: Sequence[UseT]) -> tuple[list[UseT], str, Sev
     return None
 
 
-def repeated(module: Module, sites: list[RunSite]) -> list[RunSite]:
-    """The runs of which this file says that one process comes by more than once, or by another one too."""
+def repeated(module: Module, sites: list[RunSite], occasions: Mapping[FunctionNode, Occasion]) -> list[RunSite]:
+    """The runs by which one process is known to come more than once, or by another one too."""
     functions = list(dict.fromkeys(site.function for site in sites))
-    known = {function for function in functions if recurs(module, function)}
+    known = {site.function for site in sites if site.function in occasions or _noun(module, site)}
     pairs = [pair for pair in combinations(functions, 2) if not known.issuperset(pair)]
     known.update(function for pair in pairs if _both_happen(module, *pair) for function in pair)
     return [site for site in sites if site.function in known]
 
 
-def _is_task(module: Module, function: FunctionNode) -> bool:
-    return recurs(module, function) == "task"
+def _noun(module: Module, site: RunSite) -> str:
+    """What is called again and again, and runs a loop each time."""
+    if site.wrapper is not None and makes_tasks(site.wrapper.module, site.wrapper.outermost):
+        return "task"
+    return recurs(module, site.function)
 
 
 def _is_sure(use: Use) -> bool:

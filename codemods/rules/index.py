@@ -46,9 +46,18 @@ _LOOP_SCOPES = ((b"pytest", b"fixture", b"async def"), (b"pytest", b"mark.asynci
 _FRESH_LOOPS = (
     *_RUNS,
     (b"asyncio", b"new_event_loop(", b".run_until_complete("),
-    (Imported(b"asgiref"), b"async_to_sync("),
+    (Imported(b"asgiref"), b"async_to_sync"),
+    (Imported(b"asyncer"), b"runnify"),
     (Imported(b"uvloop"), b"run("),
 )
+
+_OCCASIONS = (
+    *((Imported(package),) for package in (b"celery", b"dramatiq", b"huey", b"rq", b"django_rq")),
+    (Imported(b"flask"), b"route("),
+    (b"celery", b".task"),
+    *((needle,) for needle in (b"async_task", b"_task\nasync def ")),
+)
+"""What calls a function again and again in one process, as its file shows."""
 
 _LOOP_ARGUMENT = (
     rb"(?:gather|sleep|wait|wait_for|shield|as_completed|open_\w*connection|start_\w*server|create_subprocess_\w+"
@@ -120,7 +129,7 @@ NEEDLES: dict[str, Needles] = {
 _NEED_RESOURCES = ("LM201", "LM202", "LM203", "LM204", "LM304", "LM406")
 
 CONTEXT: dict[str, Needles] = {
-    "LM110": _FRESH_LOOPS,
+    "LM110": (*_FRESH_LOOPS, *_OCCASIONS),
     "LM401": ((b"pytest",), (b"async def test",)),
     "LM402": ((b"pytest",), (b"async def test",)),
     "LM403": ((b"pytest",), (b"async def test",), (b"event_loop",)),

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from codemods.facts.bonds import ENGINE, may_bind
 from codemods.facts.module import FunctionNode, Module
 from codemods.facts.nodes import start
 from codemods.facts.recurrence import is_test
-from codemods.facts.run_sites import run_sites
-from codemods.model import Finding, Related
+from codemods.facts.run_sites import RunSite, run_sites
+from codemods.model import Finding, Related, Severity
 from codemods.project.tree import Project
 from codemods.rules.base import ProjectRule, Rule
 
 if TYPE_CHECKING:
     from codemods.facts.long_lived import Use
+    from codemods.project.far_runs import Occasion
 
 UseT = TypeVar("UseT", bound="Use")
 
-_RUN_INSIDE = re.compile(rb"(?m)^[ \t]+.*\b(run|run_until_complete|async_to_sync)\(|^@")
+_RUN_INSIDE = re.compile(rb"(?m)^[ \t]+.*\b(run|run_until_complete|async_to_sync|runnify)\(|^@")
 _MOCKS = re.compile(r"\bpatch\b|monkeypatch|\bmocker\b|[Mm]ock|respx|aioresponses|fakeredis|vcr")
 
 
@@ -33,18 +34,19 @@ class SharedAcrossRuns(Rule, ProjectRule):
         an attribute of a class, in the cache of a function, or in an attribute of an instance whose
         methods run loops; a queue or event that somebody waits for. And runs that get at it, directly
         or through functions of this file and of those that it imports: `asyncio.run`,
-        `run_until_complete` on a new loop, `async_to_sync`, also behind a wrapper of the same file
-        such as `run_async(coro)`.
+        `run_until_complete` on a new loop, `async_to_sync`, `runnify`, also behind a wrapper such as
+        `run_async(coro)` or a decorator of the project's own.
 
         The runs have to happen in one process: a function that is called again and again (a task of
         Celery, RQ, Dramatiq or Huey, a scheduled job, a web route, a Lambda handler, one that is
-        called in a loop), two tests, two methods of one object, two functions that are called one
-        after the other. Two public functions that nothing in the file calls are a warning, commands
-        of a command line, which each have a process of their own, a hint. Runs inside one function
-        are the matter of LM101.
+        called in a loop), a function that a task or route of another module calls, two tests, two
+        methods of one object, two functions that are called one after the other. Two public functions
+        that nothing in the file calls are a warning, commands of a command line, which each have a
+        process of their own, a hint. Runs inside one function are the matter of LM101.
 
         Fine are objects that every run makes anew or closes before it ends, or that work on any loop
-        (aiosqlite, psycopg, an engine with `NullPool`), and one run in `main`.
+        (aiosqlite, psycopg, an engine with `NullPool`), one run in `main`, and a wrapper that keeps one
+        loop for all runs or closes more than the loop.
 
     Why it breaks
         Every run makes a loop and closes it. The client keeps a connection open, which belongs to the
@@ -79,15 +81,20 @@ class SharedAcrossRuns(Rule, ProjectRule):
         for made, uses in _by_object(use for site in sites for use in uses_of(module, site)):
             judged = None if _never_made(module, uses[0]) else crossing(module, uses)
             if judged is not None:
-                together, how, severity = judged
-                yield self.finding(
-                    module,
-                    made,
-                    f"`{uses[0].name}` ({uses[0].binding.kind}) {how}",
-                    severity,
-                    refusal=_remedy(uses[0]),
-                    related=tuple(related for use in together[:3] for related in _places(module, module, use)),
-                )
+                yield self._own(module, made, uses[0], *judged)
+
+    def _own(
+        self, module: Module, made: ast.Call, first: Use, together: Sequence[Use], how: str, severity: Severity
+    ) -> Finding:
+        """The finding of an object that the module itself makes."""
+        return self.finding(
+            module,
+            made,
+            f"`{first.name}` ({first.binding.kind}) {how}",
+            severity,
+            refusal=_remedy(first),
+            related=tuple(related for use in together[:3] for related in _places(module, module, use)),
+        )
 
     def starts(self, project: Project, paths: Sequence[str]) -> bool:
         """Only where a function runs a loop."""
@@ -95,16 +102,20 @@ class SharedAcrossRuns(Rule, ProjectRule):
         return any(_RUN_INSIDE.search(source.data) for source in sources)
 
     def find_in(self, project: Project) -> Iterator[Finding]:
-        """One finding for each module that runs loops, and each object that another module makes."""
+        """What no module shows by itself: objects of other modules, runs that other modules have a part in."""
+        from codemods.project.far_runs import FarRuns
         from codemods.project.far_uses import FarUses
         from codemods.project.links import Links
         from codemods.rules.crossing_runs import crossing, repeated
 
-        far = FarUses(Links(project))
-        for module in project.modules.values():
-            sites = [site for site in run_sites(module) if not _is_mocked(module, site.function)]
-            for made, uses in _by_object(use for site in repeated(module, sites) for use in far.of(module, site)):
-                judged = None if _never_made(uses[0].home, uses[0]) else crossing(module, uses)
+        links = Links(project)
+        runs, far = FarRuns(links, project.modules.values()), FarUses(links)
+        for module, sites in runs.sites.items():
+            yield from self._through_others(module, sites, runs.occasions)
+            real = [site for site in sites if not _is_mocked(module, site.function)]
+            reached = repeated(module, real, runs.occasions)
+            for made, uses in _by_object(use for site in reached for use in far.of(module, site)):
+                judged = None if _never_made(uses[0].home, uses[0]) else crossing(module, uses, runs.occasions)
                 if judged is None:
                     continue
                 together, how, severity = judged
@@ -118,6 +129,28 @@ class SharedAcrossRuns(Rule, ProjectRule):
                     refusal=_remedy(uses[0]),
                     related=(source, *(r for use in together[:3] for r in _places(module, use.module, use))),
                 )
+
+    def _through_others(
+        self, module: Module, sites: list[RunSite], occasions: Mapping[FunctionNode, Occasion]
+    ) -> Iterator[Finding]:
+        """The module's own objects, where ``find`` could not see all of the runs, or how often they happen."""
+        from codemods.facts.long_lived import uses_of
+        from codemods.rules.crossing_runs import crossing
+
+        hidden = any(_is_foreign(module, site) or site.function in occasions for site in sites)
+        if not hidden or not may_bind(module):
+            return
+        for made, uses in _by_object(use for site in sites for use in uses_of(module, site)):
+            own = [use for use in uses if not _is_foreign(module, use.site)]
+            if _never_made(module, uses[0]) or (own and crossing(module, own) is not None):
+                continue
+            if (judged := crossing(module, uses, occasions)) is not None:
+                yield self._own(module, made, uses[0], *judged)
+
+
+def _is_foreign(module: Module, site: RunSite) -> bool:
+    """Whether a run goes through a wrapper of another module."""
+    return site.wrapper is not None and site.wrapper.module is not module
 
 
 def _by_object(uses: Iterable[UseT]) -> list[tuple[ast.Call, list[UseT]]]:

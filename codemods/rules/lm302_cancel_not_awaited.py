@@ -10,7 +10,7 @@ from codemods.facts.entries import entry_coroutines
 from codemods.facts.flow import LOOPS, can_follow
 from codemods.facts.module import Module
 from codemods.facts.task_uses import Holder, Use
-from codemods.facts.tasks import Tasks, tasks_of
+from codemods.facts.tasks import Tasks, made_by, tasks_of
 from codemods.model import Finding, Related, Rewrite, Safety, Severity
 from codemods.rewriting.operations import InsertAfter
 from codemods.rules.base import Rule
@@ -137,7 +137,7 @@ def _rewrite(module: Module, group: list[_Cancel], function: ast.AsyncFunctionDe
     gather = gather_at(module, last)
     if gather is None:
         return NO_GATHER
-    if reason := never_ends(module, [call.args[0] for call in starts]):
+    if reason := never_ends(module, [made_by(call) for call in starts]):
         return reason
     if not module.stands_alone(last):
         return "the cancel shares its line with other code: put it on a line of its own"

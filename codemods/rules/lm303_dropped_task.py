@@ -14,7 +14,7 @@ from codemods.facts.module import Module
 from codemods.facts.nodes import tail
 from codemods.facts.raising import handles_errors
 from codemods.facts.task_uses import Holder
-from codemods.facts.tasks import tasks_of
+from codemods.facts.tasks import made_by, tasks_of
 from codemods.facts.variables import own_names
 from codemods.model import Finding, Related, Rewrite, Safety, Severity
 from codemods.rewriting.operations import NameValue
@@ -80,14 +80,20 @@ class DroppedTask(Rule):
                     groups.append([call])
                 continue
             severity = Severity.WARNING if isinstance(function, ast.AsyncFunctionDef) else Severity.INFO
-            silent = handles_errors(module, call.args[0])
+            silent = handles_errors(module, made_by(call))
             then = "never goes on" if silent else "nobody sees its error"
             message = f"{_dropped(module, [call])} may be collected while it waits, and {then}"
             yield self.finding(module, call, message, severity, refusal=_KEEP)
         for group in groups:
-            yield self._in_entry(module, group, entries)
+            yield self._in_entry(module, group, dropped, entries)
 
-    def _in_entry(self, module: Module, calls: list[ast.Call], entries: dict[ast.AsyncFunctionDef, str]) -> Finding:
+    def _in_entry(
+        self,
+        module: Module,
+        calls: list[ast.Call],
+        dropped: list[ast.Call],
+        entries: dict[ast.AsyncFunctionDef, str],
+    ) -> Finding:
         function = module.function(calls[0])
         assert isinstance(function, ast.AsyncFunctionDef)
         lives = list(_lives(module, calls, function))
@@ -98,7 +104,7 @@ class DroppedTask(Rule):
         related = tuple(
             Related(module.path, module.span(call), "this one is mended together with it") for call in calls[1:]
         )
-        rewrite = _placed_badly(module, calls[0]) or end_in_finally(module, lives)
+        rewrite = _placed_badly(module, calls[0]) or _again(module, calls, dropped) or end_in_finally(module, lives)
         if isinstance(rewrite, str):
             return self.finding(module, calls[0], message, Severity.WARNING, refusal=rewrite, related=related)
         named = [NameValue(module.span(one.block[one.first]), one.holder.code) for one in lives]
@@ -129,7 +135,7 @@ def _go_together(module: Module, one: ast.Call, other: ast.Call) -> bool:
 
 
 def _dropped(module: Module, calls: list[ast.Call]) -> str:
-    made = [call.args[0] for call in calls]
+    made = [made_by(call) for call in calls]
     codes = [f"{module.code(one.func)}()" if isinstance(one, ast.Call) else module.code(one) for one in made]
     names = " and ".join(f"`{code}`" for code in dict.fromkeys(codes))
     return f"nothing keeps the task of {names}: it" if len(calls) == 1 else f"nothing keeps the tasks of {names}: they"
@@ -139,7 +145,7 @@ def _lives(module: Module, calls: list[ast.Call], function: ast.AsyncFunctionDef
     """The lives that the tasks will have, under names that are free."""
     taken = own_names(function) | set(module.imports.names)
     for call in calls:
-        made = call.args[0]
+        made = made_by(call)
         base = tail(made.func).strip("_") if isinstance(made, ast.Call) else ""
         own = f"{base}_task" if base else "background_task"
         names = [own, *(f"{own}_{number}" for number in range(2, 100))]
@@ -149,6 +155,19 @@ def _lives(module: Module, calls: list[ast.Call], function: ast.AsyncFunctionDef
         block = module.block(statement)
         holder = Holder(name, False, function, starts=[call], bindings=[statement])
         yield Life(holder, block.owner, block.statements, block.index, block.index + 1, ())
+
+
+def _again(module: Module, calls: list[ast.Call], dropped: list[ast.Call]) -> str:
+    """Why it is not enough to end these: what they run is started again where no name would hold it."""
+    made = {ast.dump(made_by(call)) for call in calls}
+    for other in dropped:
+        same = other not in calls and ast.dump(made_by(other)) in made
+        if same and module.function(other) is module.function(calls[0]) and _placed_badly(module, other):
+            return (
+                f"line {other.lineno} starts the same again, and nothing keeps that task either: collect the tasks in "
+                "a list, and cancel and await them all in one `finally`"
+            )
+    return ""
 
 
 def _placed_badly(module: Module, call: ast.Call) -> str:

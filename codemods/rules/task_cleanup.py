@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from codemods.facts.flow import TRIES
 from codemods.facts.module import Module
-from codemods.facts.tasks import tasks_of
+from codemods.facts.tasks import made_by, tasks_of
 from codemods.model import Operation, Rewrite, Safety
 from codemods.rewriting.operations import AddFinally, RemoveStatement, WrapInTry
 from codemods.rules.task_endings import Life, cancels_at_end, dangles, life, only_cancels
@@ -51,7 +51,7 @@ def end_in_finally(module: Module, lives: list[Life]) -> Rewrite | str:
     if not awaits(module, rest):
         return "nothing is awaited behind the start, so the task never gets to run: await it where it has to be done"
     starts = [call for one in lives for call in one.holder.starts]
-    if reason := never_ends(module, [call.args[0] for call in starts]):
+    if reason := never_ends(module, [made_by(call) for call in starts]):
         return reason
     gather = gather_at(module, rest[0])
     if gather is None:

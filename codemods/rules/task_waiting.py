@@ -11,6 +11,7 @@ from codemods.facts import vocabulary as words
 from codemods.facts.flow import LOOPS, TRIES, falls_through
 from codemods.facts.module import FunctionNode, Module
 from codemods.facts.nodes import FUNCTIONS, is_self_attribute, tail, walk_scope
+from codemods.facts.tasks import made_by
 from codemods.model import Operation
 from codemods.rewriting.operations import ChangeFromImport
 
@@ -59,7 +60,7 @@ NO_GATHER = "`asyncio` is not imported where this function sees it: import it, t
 
 def started_function(module: Module, call: ast.Call) -> FunctionNode | None:
     """The function of this file whose coroutine the task of ``create_task(...)`` runs."""
-    return coroutine_function(module, call.args[0])
+    return coroutine_function(module, made_by(call))
 
 
 def coroutine_function(module: Module, made: ast.expr) -> FunctionNode | None:
@@ -172,7 +173,7 @@ def reach(module: Module, call: ast.Call, cls: ast.ClassDef, target: FunctionNod
     ``target``, hands out ``self``, or calls something on ``self`` that the class does not define.
     """
     first = started_function(module, call)
-    made = call.args[0]
+    made = made_by(call)
     is_method = first is not None and module.enclosing_class(first) is cls
     if not is_method and any(isinstance(node, ast.Name) and node.id == "self" for node in ast.walk(made)):
         return Reach.MAYBE
