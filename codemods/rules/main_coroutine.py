@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from codemods.facts import flow
 from codemods.facts.callees import callee
@@ -89,10 +90,22 @@ def merge(
         return None
     if any(isinstance(statement, ast.Return) for statement in inside[:-1]) or isinstance(group.scope, ast.ClassDef):
         return None
-    moved = extract(module, group, where, taken, runner=runner)
+    moved = extract(module, group, _with_return(module, group, where, may_move), taken, runner=runner)
     if moved is None:
         return None
     return (*(AwaitArgument(at=module.span(run.call)) for run in group.runs), moved)
+
+
+def _with_return(module: Module, group: Group, where: Range, may_move: MayMove) -> Range:
+    """The range with the ``return`` behind it, where several results would be handed on only to be returned."""
+    behind = where.statements[where.end : where.end + 1]
+    if not behind or not isinstance(behind[0], ast.Return) or not module.stands_alone(behind[0]):
+        return where
+    needed = results(module, group, where)
+    if needed is not None and (not needed or _gives(where.inside[-1], needed)):
+        return where
+    longer = replace(where, end=where.end + 1)
+    return longer if _is_plain(module, group, behind[0], may_move) and results(module, group, longer) == [] else where
 
 
 def extract(
