@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from codemods.facts.entries import entry_coroutines
 from codemods.facts.flow import LOOPS, can_follow
 from codemods.facts.module import Module
+from codemods.facts.nodes import tail
 from codemods.facts.task_uses import Holder, Use
 from codemods.facts.tasks import Tasks, made_by, tasks_of
 from codemods.model import Finding, Related, Rewrite, Safety, Severity
@@ -199,7 +200,14 @@ def _waited_for(module: Module, cancel: _Cancel) -> bool:
     loop = _loop_around(module, cancel.statement)
     if loop and any(loop in module.ancestors(node) for node in holder.used(Use.WATCH)):
         return True
-    return any(_comes_later(module, cancel, node) for node in holder.used(Use.WATCH, Use.TEST, Use.START))
+    looks = [node for node in holder.used(Use.TEST) if not (holder.many and _counts(module, node))]
+    return any(_comes_later(module, cancel, node) for node in [*holder.used(Use.WATCH, Use.START), *looks])
+
+
+def _counts(module: Module, tasks: ast.expr) -> bool:
+    """Whether a use of a collection only asks how many tasks it holds, which is the same before and after their end."""
+    parent = module.parent(tasks)
+    return (isinstance(parent, ast.Call) and tail(parent.func) == "len") or isinstance(parent, ast.If)
 
 
 def _hears_of_the_end(module: Module, cancel: _Cancel) -> bool:
