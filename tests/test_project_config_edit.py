@@ -33,7 +33,18 @@ def edited(path: str, text: str) -> str:
             '# top\n[tool.pytest.ini_options]  # here\naddopts = [\n  "-q",\n]\n\n# next\n[tool.ruff]\n',
             f'# top\n[tool.pytest.ini_options]  # here\naddopts = [\n  "-q",\n]\n{TOML}\n# next\n[tool.ruff]\n',
         ),
+        (
+            "pyproject.toml",
+            '[tool.pytest.ini_options]\nasyncio_mode = "auto"  # always\n# words\nmarkers = [\n  "a",\n]\nz = 1',
+            f'[tool.pytest.ini_options]\nasyncio_mode = "auto"  # always\n{TOML}# words\nmarkers = [\n  "a",\n]\nz = 1',
+        ),
         ("pyproject.toml", "[tool.pytest]\na = 1\n", f"[tool.pytest]\na = 1\n{TOML}"),
+        (
+            "pyproject.toml",
+            "[tool.pytest]\na = 1\n[tool.pytest.ini_options]\n",
+            f"[tool.pytest]\na = 1\n{TOML}\n[tool.pytest.ini_options]\n",
+        ),
+        ("pyproject.toml", "[tool.pytest]\n", f"[tool.pytest]\n\n[tool.pytest.ini_options]\n{TOML}"),
         (
             "pyproject.toml",
             '[tool.pytest]\nini_options.a = "b"\n',
@@ -56,7 +67,7 @@ def test_the_options_join_what_is_there(path: str, before: str, after: str) -> N
 def test_a_value_changes_and_its_comment_stays() -> None:
     before = '[tool.pytest.ini_options]\nasyncio_default_fixture_loop_scope = "function"  # why\nz = 1\n'
     after = before.replace("function", "session").replace(
-        "z = 1\n", 'z = 1\nasyncio_default_test_loop_scope = "session"\n'
+        "z = 1\n", 'asyncio_default_test_loop_scope = "session"\nz = 1\n'
     )
     assert edited("pyproject.toml", before) == after
 

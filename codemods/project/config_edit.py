@@ -77,7 +77,10 @@ def _in_toml(text: str, operation: SetPytestOptions, *, native: bool) -> str:
         return f"{text}{gap}{header}{lines}"
     tail = _take_tail(table)
     for option, value in operation.options:
+        is_new = option not in table
         table[option] = value
+        if is_new:
+            _move_to_related(table)
     for item in tail:
         table.add(item)
     return tomlkit.dumps(document)
@@ -94,10 +97,18 @@ def _take_tail(table: Table) -> list[Whitespace | Comment]:
     return tail
 
 
+def _move_to_related(table: Table) -> None:
+    """Put the last option of a table behind the last one of its plugin, if there is one."""
+    body = table.value.body
+    related = [index for index, (key, _) in enumerate(body[:-1]) if key is not None and key.key.startswith("asyncio_")]
+    if related:
+        body.insert(related[-1] + 1, body.pop())
+
+
 def _pyproject_keys(text: str) -> tuple[str, ...]:
     """The table that stands there: pytest refuses to start when it finds both."""
     native, ini = pyproject_tables(text)
-    return ("tool", "pytest") if native is not None and ini is None else ("tool", "pytest", "ini_options")
+    return ("tool", "pytest") if native and not ini else ("tool", "pytest", "ini_options")
 
 
 def _table(document: TOMLDocument, keys: tuple[str, ...]) -> Table | None:

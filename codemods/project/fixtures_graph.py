@@ -16,7 +16,7 @@ from codemods.project.pytest_asyncio_version import (
     NO_EVENT_LOOP,
     TEST_LOOP_SCOPE,
     KnownVersion,
-    find_version,
+    Versions,
 )
 from codemods.project.pytest_config import FIXTURE_OPTION, TEST_OPTION, PytestConfig, find_config
 from codemods.project.pytest_syntax import UNREADABLE, Fixture, Mark, Syntax, Test
@@ -293,7 +293,9 @@ def find_suites(project: Project) -> tuple[Suite, ...]:
         config = configs[folder]
         files.setdefault((config.rootdir, config.path), []).append(index.syntax(path))
     suites = []
+    versions = Versions(project)
     for (rootdir, name), syntaxes in files.items():
         config = next(c for c in configs.values() if (c.rootdir, c.path) == (rootdir, name))
-        suites.append(Suite(config, find_version(project, rootdir), syntaxes, index))
+        folders = {(project.directory / syntax.module.path).parent: None for syntax in syntaxes}
+        suites.append(Suite(config, versions.of_all(folders), syntaxes, index))
     return tuple(suites)

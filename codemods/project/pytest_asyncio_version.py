@@ -5,13 +5,16 @@ Nothing is executed: installed versions come out of ``*.dist-info/METADATA``.
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from codemods.project import requirements
-from codemods.project.requirements import Bounds
+from codemods.project.bounds import Bounds, exactly, hull, of_poetry
+from codemods.project.requirement_lists import listed, lists_in
+from codemods.project.requirements import DEMANDING_FILES, LOCK_FILES, Reader, table
 from codemods.project.tree import Project
 from codemods.source import UndecodableError
 
@@ -58,57 +61,85 @@ class KnownVersion:
 def find_version(
     project: Project, directory: Path, name: str = "pytest-asyncio", limit: str = LOOP_SCOPE
 ) -> KnownVersion:
-    """The version of ``name`` that the tests under ``directory`` run with.
-
-    The order: the environment that the user named, ``VIRTUAL_ENV``, and then from
-    ``directory`` upwards an environment in the folder, a lock file, exact pins, ranges, and
-    ``pytest-asyncio-version`` of ``[tool.loopmend]``. What does not lie on one side of
-    ``limit`` decides nothing, and the search goes on.
-    """
-    if project.python is not None:
-        return _installed(project, _environment(project.python), name) or KnownVersion()
-    active = project.environ.get("VIRTUAL_ENV")
-    if active and (found := _installed(project, Path(active), name)):
-        return found
-    for level in project.levels(directory):
-        for found in _at(project, level, name):
-            if found.at_least(limit) or found.older_than(limit):
-                return found
-    return KnownVersion()
+    """The version of ``name`` that the tests under ``directory`` run with: see ``Versions.of``."""
+    return Versions(project, name, limit).of(directory)
 
 
-def _at(project: Project, level: Path, name: str) -> Iterator[KnownVersion]:
+class Versions:
+    """What the folders of a project say of one distribution, each folder read once."""
+
+    def __init__(self, project: Project, name: str = "pytest-asyncio", limit: str = LOOP_SCOPE) -> None:
+        self._project = project
+        self._name = name
+        self._limit = limit
+        self._decided: dict[Path, KnownVersion | None] = {}
+
+    def of(self, directory: Path) -> KnownVersion:
+        """The version that the tests under ``directory`` run with.
+
+        The order: the environment that the user named, ``VIRTUAL_ENV``, and then from ``directory``
+        upwards an environment in the folder, its lock files, exact pins, all that is demanded, and
+        ``pytest-asyncio-version`` of ``[tool.loopmend]``. Files of the same rank that disagree are
+        taken together, for either may be the one in use. What does not lie on one side of the limit
+        decides nothing, and the search goes on.
+        """
+        project = self._project
+        if project.python is not None:
+            return _installed(project, _environment(project.python), self._name) or KnownVersion()
+        active = Path(project.environ.get("VIRTUAL_ENV") or "nowhere")
+        if _installed(project, active, "pytest-asyncio") and (found := _installed(project, active, self._name)):
+            return found
+        decided = (self._at(level) for level in project.levels(directory))
+        return next((found for found in decided if found), KnownVersion())
+
+    def of_all(self, directories: Iterable[Path]) -> KnownVersion:
+        """The version of tests in several folders: those around what each of them says."""
+        return together({self.of(directory): None for directory in directories})
+
+    def _at(self, level: Path) -> KnownVersion | None:
+        if level not in self._decided:
+            said = _said(self._project, level, self._name)
+            decided = (found for found in said if found.at_least(self._limit) or found.older_than(self._limit))
+            self._decided[level] = next(decided, None)
+        return self._decided[level]
+
+
+def together(versions: Iterable[KnownVersion]) -> KnownVersion:
+    """The versions around all of some, and the files that say so; unknown when one of them is."""
+    found = list(versions)
+    bounds = hull(version.bounds for version in found)
+    if bounds is None or not all(version.origin for version in found):
+        return KnownVersion()
+    return KnownVersion(bounds, ", ".join(dict.fromkeys(version.origin for version in found)))
+
+
+def _said(project: Project, level: Path, name: str) -> Iterator[KnownVersion]:
     """What one folder says, the most certain first."""
     for folder in (".venv", "venv"):
         if found := _installed(project, level / folder, name):
             yield found
-    for file in requirements.LOCK_FILES:
-        yield from _read(project, level / file, requirements.locked, name)
-    lists = sorted([*level.glob("*requirements*.txt"), *level.glob("requirements/*.txt")])
-    for path in lists:
-        yield from _read(project, path, lambda text, name: requirements.pinned(text, name, only_exact=True), name)
-    yield from _ranges(project, level, lists, name)
+    yield together(_read(project, [level / file for file in LOCK_FILES], requirements.locked, name))
+    demands = list(_demands(project, level, name))
+    yield together(demand for demand in demands if demand.bounds.is_exact)
+    yield together(demands)
     if name == "pytest-asyncio":
         yield from _setting(project, level)
 
 
-def _ranges(project: Project, level: Path, lists: list[Path], name: str) -> Iterator[KnownVersion]:
-    """The hull of all ranges in one folder: any of its files may be the one that is installed."""
-    found = list(_read(project, level / "pyproject.toml", requirements.demanded, name))
-    for path in [*(level / file for file in requirements.REQUIREMENT_FILES), *lists]:
-        found += _read(project, path, requirements.pinned, name)
-    if found:
-        bounds = found[0].bounds
-        for other in found[1:]:
-            bounds = bounds.hull(other.bounds)
-        yield KnownVersion(bounds, found[0].origin)
-
-
-def _read(project: Project, path: Path, read: requirements.Reader, name: str) -> Iterator[KnownVersion]:
-    text = read_text(project, path)
-    bounds = read(text, name) if text else None
-    if bounds is not None:
+def _demands(project: Project, level: Path, name: str) -> Iterator[KnownVersion]:
+    """What the files of one folder demand: any of them may be the one that is installed."""
+    yield from _read(project, [level / "pyproject.toml"], requirements.demanded, name)
+    yield from _read(project, [level / file for file in DEMANDING_FILES], requirements.mentioned, name)
+    for path, bounds in listed(lambda path: read_text(project, path), lists_in(level), name):
         yield KnownVersion(bounds, project.name(path))
+
+
+def _read(project: Project, paths: Iterable[Path], read: Reader, name: str) -> Iterator[KnownVersion]:
+    for path in paths:
+        text = read_text(project, path)
+        bounds = read(text, name) if text else None
+        if bounds is not None:
+            yield KnownVersion(bounds, project.name(path))
 
 
 def read_text(project: Project, path: Path) -> str:
@@ -129,9 +160,9 @@ def _setting(project: Project, level: Path) -> Iterator[KnownVersion]:
         except tomllib.TOMLDecodeError:
             continue
         for key in keys:
-            data = data.get(key, {})
+            data = table(data, key)
         value = data.get("pytest-asyncio-version")
-        bounds = requirements.of_poetry(value) if isinstance(value, str) else None
+        bounds = of_poetry(value) if isinstance(value, str) else None
         if bounds is not None:
             yield KnownVersion(bounds, f"pytest-asyncio-version in {project.name(level / file)}")
 
@@ -142,11 +173,12 @@ def _environment(python: Path) -> Path:
 
 
 def _installed(project: Project, environment: Path, name: str) -> KnownVersion | None:
+    """What the metadata in an environment says; all of it, where an upgrade left something behind."""
     pattern = f"{name.replace('-', '_')}-*.dist-info/METADATA"
+    found = []
     for packages in ("lib/python3*/site-packages", "Lib/site-packages", "lib/python3*/dist-packages"):
         for metadata in sorted(environment.glob(f"{packages}/{pattern}")):
-            for line in metadata.read_text(encoding="utf-8", errors="replace").splitlines():
-                if line.startswith("Version:"):
-                    bounds = requirements.exactly(line.partition(":")[2].strip())
-                    return KnownVersion(bounds, f"installed in {project.name(environment)}") if bounds else None
-    return None
+            version = re.search(r"(?m)^Version:(.*)$", metadata.read_text(encoding="utf-8", errors="replace"))
+            found.append(exactly(version[1].strip()) if version else None)
+    bounds = hull(found)
+    return KnownVersion(bounds, f"installed in {project.name(environment)}") if bounds else None

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from configparser import Error as IniError
 from configparser import RawConfigParser
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from codemods.project.pytest_asyncio_version import find_version, read_text
+from codemods.project.requirements import table
 from codemods.project.tree import Project
 
 NATIVE_FILES = ("pytest.toml", ".pytest.toml")
@@ -23,15 +27,14 @@ CONFIG_FILES = (*NATIVE_FILES, *INI_FILES, "pyproject.toml", "tox.ini", "setup.c
 FIXTURE_OPTION = "asyncio_default_fixture_loop_scope"
 TEST_OPTION = "asyncio_default_test_loop_scope"
 _NATIVE_SINCE = "9"
-_OVERRIDE = ("-o", "--override-ini")
 
 
 @dataclass(frozen=True)
 class PytestConfig:
     """The configuration that wins for one rootdir.
 
-    The order of the files, measured and from pytest's manual: ``pytest.toml``,
-    ``.pytest.toml``, ``pytest.ini``, ``.pytest.ini`` (these win even when they are empty),
+    The order of the files, measured with pytest 8.4 and 9.2: ``pytest.toml``, ``.pytest.toml``,
+    ``pytest.ini``, ``.pytest.ini`` (these win even when they are empty, the last one since pytest 9),
     ``pyproject.toml``, ``tox.ini``, ``setup.cfg`` (these only with a section of pytest's).
     """
 
@@ -58,11 +61,11 @@ class PytestConfig:
     @property
     def is_auto(self) -> bool:
         """Whether pytest-asyncio takes every async test and fixture for its own."""
-        for index, word in enumerate(self.addopts):
+        modes = [self.option("asyncio_mode")]
+        for word, following in pairwise([*self.addopts, ""]):
             if word.startswith("--asyncio-mode"):
-                following = self.addopts[index + 1 : index + 2]
-                return (word.partition("=")[2] or "".join(following)) == "auto"
-        return self.option("asyncio_mode") == "auto"
+                modes.append(word.partition("=")[2] or following)
+        return modes[-1] == "auto"
 
     @property
     def without_asyncio(self) -> bool:
@@ -96,126 +99,130 @@ def find_config(project: Project, directory: Path) -> PytestConfig:
     """The configuration for the test files in ``directory``.
 
     Without any, the rootdir is the folder of the nearest ``pyproject.toml``, and that file
-    is where a configuration would go.
+    is where a configuration would go; else the folder of the nearest ``setup.py``.
     """
-    fallback: PytestConfig | None = None
-    for level in project.levels(directory):
+    levels = list(project.levels(directory))
+    for level in levels:
         found = _at(project, level)
         if found is not None:
             return found
-        if fallback is None and project.source(project.name(level / "pyproject.toml")) is not None:
-            fallback = PytestConfig(level, project.name(level / "pyproject.toml"), {})
-    return fallback or PytestConfig(list(project.levels(directory))[-1], "", {}, may_write=False)
+    for level in levels:
+        if project.source(project.name(level / "pyproject.toml")) is not None:
+            return PytestConfig(level, project.name(level / "pyproject.toml"), {})
+    top = next((level for level in levels if project.source(project.name(level / "setup.py"))), levels[-1])
+    return PytestConfig(top, "", {}, may_write=False)
 
 
 def _at(project: Project, level: Path) -> PytestConfig | None:
-    native = (
-        not find_version(project, level, "pytest").older_than(_NATIVE_SINCE) if _has_native(project, level) else True
-    )
-    readers = [
-        *((name, _toml) for name in (NATIVE_FILES if native else ())),
-        *((name, _ini) for name in INI_FILES),
-        ("pyproject.toml", _pyproject if native else _pyproject_ini),
-        ("tox.ini", _tox),
-        ("setup.cfg", _setup),
-    ]
-    for name, read in readers:
+    @cache
+    def is_old() -> bool:
+        return find_version(project, level, "pytest", _NATIVE_SINCE).older_than(_NATIVE_SINCE)
+
+    for name in CONFIG_FILES:
         path = level / name
-        if project.source(project.name(path)) is None:
+        if project.source(project.name(path)) is None or (name in NATIVE_FILES and is_old()):
             continue
         try:
-            options = read(read_text(project, path))
-        except (tomllib.TOMLDecodeError, IniError, _ClashError):
+            options = _READERS[name](read_text(project, path), is_old)
+        except (tomllib.TOMLDecodeError, IniError, RefusedError):
             return PytestConfig(level, project.name(path), None, may_write=False)
         if options is not None:
-            return PytestConfig(level, project.name(path), _with_overrides(options))
+            return PytestConfig(level, project.name(path), _with_overrides(options, is_old))
     return None
 
 
-class _ClashError(Exception):
-    """Both pytest tables stand in one ``pyproject.toml``: pytest stops with a usage error."""
+class RefusedError(Exception):
+    """Pytest stops at this file, or looks elsewhere than whoever wrote it thinks."""
 
 
-def _has_native(project: Project, level: Path) -> bool:
-    """Whether anything here is read by pytest 9 alone (only then its version matters)."""
-    if any(project.source(project.name(level / name)) is not None for name in NATIVE_FILES):
-        return True
-    text = read_text(project, level / "pyproject.toml")
-    return "[tool.pytest]" in text
+IsOld = Callable[[], bool]
+"""Whether pytest is older than 9. Asked only where it matters: its version takes many files to find."""
 
 
-def _toml(text: str) -> dict[str, str] | None:
-    return _as_text(tomllib.loads(text).get("pytest", {}))
+def _toml(text: str, _: IsOld) -> dict[str, str] | None:
+    data = tomllib.loads(text)
+    if "pytest" not in data and not all(isinstance(value, dict) for value in data.values()):
+        raise RefusedError
+    return _as_text(table(data, "pytest"))
 
 
-def pyproject_tables(text: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """The native table and ``ini_options`` of a ``pyproject.toml``, None for one that is absent.
+def pyproject_tables(text: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """What stands in the native table of a ``pyproject.toml``, and ``ini_options``, None where that is absent.
 
-    Raises tomllib.TOMLDecodeError.
+    Raises tomllib.TOMLDecodeError, and RefusedError for anything else in their places.
     """
-    pytest = tomllib.loads(text).get("tool", {}).get("pytest")
-    if not isinstance(pytest, dict):
-        return None, None
+    tool = tomllib.loads(text).get("tool", {})
+    pytest = tool.get("pytest", {}) if isinstance(tool, dict) else None
+    if not isinstance(pytest, dict) or not isinstance(pytest.get("ini_options", {}), dict):
+        raise RefusedError
     native = {key: value for key, value in pytest.items() if key != "ini_options"}
-    ini = pytest.get("ini_options")
-    return (native if native or ini is None else None), ini
+    return native, pytest.get("ini_options")
 
 
-def _pyproject(text: str) -> dict[str, str] | None:
+def _pyproject(text: str, is_old: IsOld) -> dict[str, str] | None:
     native, ini = pyproject_tables(text)
-    if native and ini is not None:
-        raise _ClashError
-    return _as_text(native if native is not None else ini)
+    if not native or (is_old() and ini is not None):
+        return None if ini is None else _as_text(ini)
+    if ini or is_old():  # an older pytest does not see the native table, a newer one wants no other beside it
+        raise RefusedError
+    return _as_text(native)
 
 
-def _pyproject_ini(text: str) -> dict[str, str] | None:
-    return _as_text(pyproject_tables(text)[1])
+def _as_text(options: dict[str, Any]) -> dict[str, str]:
+    return {key: " ".join(map(str, v)) if isinstance(v, list) else str(v) for key, v in options.items()}
 
 
-def _as_text(table: object) -> dict[str, str] | None:
-    if not isinstance(table, dict):
-        return None
-    return {key: " ".join(map(str, v)) if isinstance(v, list) else str(v) for key, v in table.items()}
-
-
-def _parse_ini(text: str) -> RawConfigParser:
+def _sections(text: str) -> RawConfigParser:
     parser = RawConfigParser(strict=False, allow_no_value=True)
     parser.read_string(text)
     return parser
 
 
-def _section(text: str, name: str) -> dict[str, str] | None:
-    parser = _parse_ini(text)
-    if not parser.has_section(name):
-        return None
-    return {key: value or "" for key, value in parser.items(name)}
+def _section(parser: RawConfigParser, name: str) -> dict[str, str] | None:
+    return {key: value or "" for key, value in parser.items(name)} if parser.has_section(name) else None
 
 
-def _ini(text: str) -> dict[str, str] | None:
-    return _section(text, "pytest") or {}
+def _pytest_ini(text: str, _: IsOld) -> dict[str, str] | None:
+    return _section(_sections(text), "pytest") or {}
 
 
-def _tox(text: str) -> dict[str, str] | None:
-    return _section(text, "pytest")
+def _dot_pytest_ini(text: str, is_old: IsOld) -> dict[str, str] | None:
+    options = _section(_sections(text), "pytest")
+    return {} if options is None and not is_old() else options
 
 
-def _setup(text: str) -> dict[str, str] | None:
-    return _section(text, "tool:pytest")
+def _tox(text: str, _: IsOld) -> dict[str, str] | None:
+    return _section(_sections(text), "pytest")
 
 
-def _with_overrides(options: dict[str, str]) -> dict[str, str]:
-    """The options, with those that ``addopts`` sets by ``-o name=value``."""
+def _setup(text: str, _: IsOld) -> dict[str, str] | None:
+    parser = _sections(text)
+    options = _section(parser, "tool:pytest")
+    if options is None and parser.has_section("pytest"):
+        raise RefusedError
+    return options
+
+
+_READERS: dict[str, Callable[[str, IsOld], dict[str, str] | None]] = {
+    "pytest.toml": _toml,
+    ".pytest.toml": _toml,
+    "pytest.ini": _pytest_ini,
+    ".pytest.ini": _dot_pytest_ini,
+    "pyproject.toml": _pyproject,
+    "tox.ini": _tox,
+    "setup.cfg": _setup,
+}
+
+
+def _with_overrides(options: dict[str, str], is_old: IsOld) -> dict[str, str]:
+    """The options, with those that ``addopts`` sets by ``-o name=value``: before pytest 9 those had no effect."""
     try:
         words = shlex.split(options.get("addopts", ""))
     except ValueError:
         return options
-    result = dict(options)
-    for word, following in zip(words, [*words[1:], ""], strict=False):
-        if word in _OVERRIDE:
-            name, _, value = following.partition("=")
-        elif word.startswith("--override-ini="):
-            name, _, value = word.removeprefix("--override-ini=").partition("=")
-        else:
-            continue
-        result[name] = value
-    return result
+    said = [word for word in words if word.startswith("--override-ini=") or (word[:2] == "-o" and word != "-o")]
+    overrides = [re.sub(r"^(-o|--override-ini=)", "", word) for word in said]
+    overrides += [following for word, following in pairwise(words) if word in ("-o", "--override-ini")]
+    if not overrides or is_old():
+        return options
+    return {**options, **{name: value for name, _, value in (text.partition("=") for text in overrides)}}
