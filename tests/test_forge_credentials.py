@@ -18,7 +18,7 @@ from codemods.forge.gitea import Gitea
 from codemods.forge.protocol import Denied, ForgeError, RepositoryId
 from codemods.forge.select import Kind
 from tests.forges.server import Fault, Reply
-from tests.forges.worlds import TOKEN, WORLDS, World
+from tests.forges.worlds import SERVED, TOKEN, Served, house_in
 
 GITHUB = RepositoryId("github.com", "a/b")
 
@@ -143,9 +143,9 @@ def test_an_app_without_its_key_says_so() -> None:
         select.connect(GITHUB, environ={"LOOPMEND_APP_ID": "1"})
 
 
-@pytest.mark.parametrize("kind", [Kind(name) for name in WORLDS if name in list(Kind)])
+@pytest.mark.parametrize("kind", [Kind(name) for name in SERVED if name in list(Kind)])
 def test_connects_to_what_it_is_told(kind: Kind, tmp_path: Path) -> None:
-    with WORLDS[kind](tmp_path) as world:
+    with SERVED[kind](house_in(tmp_path)) as world:
         repo = world.house.create("acme/app")
         variable = credentials.variable_for(world.forge.host)
         forge = select.connect(world.id(repo), kind=kind, environ={variable: TOKEN})
@@ -156,17 +156,17 @@ def test_connects_to_what_it_is_told(kind: Kind, tmp_path: Path) -> None:
 # Nothing shows
 
 
-@pytest.fixture(params=sorted(WORLDS))
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    with WORLDS[request.param](tmp_path) as world:
+@pytest.fixture(params=sorted(SERVED))
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
+    with SERVED[request.param](house_in(tmp_path)) as world:
         yield world
 
 
-def test_the_token_shows_in_no_log_no_error_and_no_repr(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_token_shows_in_no_log_no_error_and_no_repr(world: Served, caplog: pytest.LogCaptureFixture) -> None:
     """At the most talkative level of every library, with a forge that says the token back."""
     caplog.set_level(logging.DEBUG)
     repo = world.house.create("acme/app")
-    number = world.open(repo, labels=("x",)).number
+    number = world.open(repo).number
     list(world.forge.comments(world.id(repo), number))
     told = {"message": f"the token {TOKEN} is bad", "errors": [{"message": TOKEN}]}
     errors = []

@@ -16,24 +16,30 @@ from codemods.forge.protocol import (
     Uncertain,
 )
 from tests.forges.house import Repo
-from tests.forges.worlds import WORLDS, World
+from tests.forges.worlds import SERVED, WORLDS, Served, World, house_in
 
 
 @pytest.fixture(params=sorted(WORLDS))
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    with WORLDS[request.param](tmp_path) as world:
+def any_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    with WORLDS[request.param](house_in(tmp_path)) as world:
+        yield world
+
+
+@pytest.fixture(params=sorted(SERVED))
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
+    with SERVED[request.param](house_in(tmp_path)) as world:
         yield world
 
 
 @pytest.fixture
-def repo(world: World) -> Repo:
+def repo(world: Served) -> Repo:
     return world.house.create("acme/app")
 
 
 # Lists that change while they are read
 
 
-def test_one_that_is_opened_between_two_pages_makes_no_double(world: World, repo: Repo) -> None:
+def test_one_that_is_opened_between_two_pages_makes_no_double(world: Served, repo: Repo) -> None:
     for number in range(5):
         world.open(repo, f"loopmend/{number}")
     world.server.page_size = 2
@@ -43,14 +49,14 @@ def test_one_that_is_opened_between_two_pages_makes_no_double(world: World, repo
     assert {1, 2, 3, 4, 5} <= set(numbers), "those that were there when it began"
 
 
-def _opened_by_hand(world: World, repo: Repo, number: int) -> None:
+def _opened_by_hand(world: Served, repo: Repo, number: int) -> None:
     repo.write(f"loopmend/{number}", {f"{number}.py": "new = 1\n"})
     first = next(iter(repo.pulls.values()))
     copy = type(first)(0, "T", "B", f"loopmend/{number}", repo, "main", "bot")
     world.house.open(repo, copy)
 
 
-def test_a_comment_that_is_deleted_between_two_pages_takes_no_other_with_it(world: World, repo: Repo) -> None:
+def test_a_comment_that_is_deleted_between_two_pages_takes_no_other_with_it(world: Served, repo: Repo) -> None:
     number = world.open(repo).number
     remarks = repo.pulls[number].remarks
     for body in "abcdef":
@@ -81,8 +87,9 @@ TOLD = {
 
 @pytest.mark.parametrize("fault", sorted(TOLD))
 @pytest.mark.parametrize("operation", ["open", "comment"])
-def test_what_creates_is_sent_once_whatever_happens(world: World, repo: Repo, fault: str, operation: str) -> None:
-    create = CREATE[operation]
+def test_what_creates_is_sent_once_whatever_happens(any_world: World, fault: str, operation: str) -> None:
+    world, create = any_world, CREATE[operation]
+    repo = world.house.create("acme/app")
     wanted = world.propose(repo, "loopmend/two")
     number = world.open(repo).number
     before = world.sent(operation)
@@ -95,7 +102,7 @@ def test_what_creates_is_sent_once_whatever_happens(world: World, repo: Repo, fa
     assert made == (1 if fault.endswith("after") else 0)
 
 
-def test_a_caller_who_looks_after_an_uncertain_answer_sees_what_was_made(world: World, repo: Repo) -> None:
+def test_a_caller_who_looks_after_an_uncertain_answer_sees_what_was_made(world: Served, repo: Repo) -> None:
     world.go_wrong("502 after", "open")
     with pytest.raises(Uncertain):
         world.open(repo)
@@ -104,7 +111,7 @@ def test_a_caller_who_looks_after_an_uncertain_answer_sees_what_was_made(world: 
 
 @pytest.mark.parametrize("fault", ["429", "502 before", "reset before"])
 @pytest.mark.parametrize("operation", ["repository", "list"])
-def test_reads_are_tried_again(world: World, repo: Repo, fault: str, operation: str) -> None:
+def test_reads_are_tried_again(world: Served, repo: Repo, fault: str, operation: str) -> None:
     world.open(repo)
     before = world.sent(operation)
     world.go_wrong(fault, operation)
@@ -116,7 +123,7 @@ def test_reads_are_tried_again(world: World, repo: Repo, fault: str, operation: 
     assert world.naps == [7.0 if fault == "429" else 1.0]
 
 
-def test_a_read_gives_up_in_the_end(world: World, repo: Repo) -> None:
+def test_a_read_gives_up_in_the_end(world: Served, repo: Repo) -> None:
     for _ in range(4):
         world.go_wrong("502 before", "repository")
     with pytest.raises(Unavailable):
@@ -125,7 +132,7 @@ def test_a_read_gives_up_in_the_end(world: World, repo: Repo) -> None:
 
 
 @pytest.mark.parametrize("operation", ["repository", "open"])
-def test_a_limit_that_lasts_is_told_and_not_slept_through(world: World, repo: Repo, operation: str) -> None:
+def test_a_limit_that_lasts_is_told_and_not_slept_through(world: Served, repo: Repo, operation: str) -> None:
     world.go_wrong("primary limit", operation)
     with pytest.raises(Unavailable) as told:
         world.open(repo) if operation == "open" else world.forge.repository(world.id(repo))
@@ -136,26 +143,27 @@ def test_a_limit_that_lasts_is_told_and_not_slept_through(world: World, repo: Re
 
 @pytest.mark.parametrize("fault", ["429", "502 before", "502 after", "reset before", "reset after"])
 @pytest.mark.parametrize("operation", ["update", "delete"])
-def test_writes_that_may_be_repeated_are(world: World, repo: Repo, fault: str, operation: str) -> None:
+def test_writes_that_may_be_repeated_are(world: Served, repo: Repo, fault: str, operation: str) -> None:
     number = world.open(repo).number
     world.go_wrong(fault, operation)
     if operation == "update":
-        assert world.forge.update_pull_request(world.id(repo), number, title="New").title == "New"
-        assert repo.pulls[number].title == "New"
+        assert world.forge.update_pull_request(world.id(repo), number, body="New").body == "New"
+        assert repo.pulls[number].body == "New"
     else:
         world.forge.delete_branch(world.id(repo), "loopmend/one")
         assert list(repo.heads()) == ["main"]
+    assert not world.server.faults, "the fault was met"
 
 
-def test_an_update_that_is_never_answered_is_uncertain(world: World, repo: Repo) -> None:
+def test_an_update_that_is_never_answered_is_uncertain(world: Served, repo: Repo) -> None:
     number = world.open(repo).number
     for _ in range(4):
         world.go_wrong("reset after", "update")
     with pytest.raises(Uncertain):
-        world.forge.update_pull_request(world.id(repo), number, title="New")
+        world.forge.update_pull_request(world.id(repo), number, body="New")
 
 
-def test_a_stale_list_is_what_the_forge_says(world: World, repo: Repo) -> None:
+def test_a_stale_list_is_what_the_forge_says(world: Served, repo: Repo) -> None:
     """The adapter cannot know; the plan has to live with it, so that the double can show it."""
     world.open(repo)
     world.go_wrong("stale", "list")
@@ -163,7 +171,7 @@ def test_a_stale_list_is_what_the_forge_says(world: World, repo: Repo) -> None:
     assert len(world.listed(repo)) == 1
 
 
-def test_a_forge_that_is_not_there(world: World) -> None:
+def test_a_forge_that_is_not_there(world: Served) -> None:
     """Nothing listens: the request was never sent, so nothing is uncertain."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -12,18 +12,19 @@ from codemods.forge.protocol import (
     Checks,
     Denied,
     Exists,
+    FileChange,
     ForgeError,
     NotFound,
     RepositoryId,
     State,
 )
-from tests.forges.house import Repo
-from tests.forges.worlds import WORLDS, World
+from tests.forges.house import GHOST, NOBODY, Repo
+from tests.forges.worlds import WORLDS, World, house_in
 
 
 @pytest.fixture(params=sorted(WORLDS))
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    with WORLDS[request.param](tmp_path) as world:
+    with WORLDS[request.param](house_in(tmp_path)) as world:
         yield world
 
 
@@ -40,7 +41,7 @@ def test_describes_a_repository(world: World, repo: Repo) -> None:
     described = world.forge.repository(world.id(repo))
     assert described.id == world.id(repo)
     assert described.default_branch == "main"
-    assert described.clone_url == f"{world.server.url}/acme/app.git"
+    assert described.clone_url == f"{world.url}/acme/app.git"
     assert (described.archived, described.can_push) == (False, True)
 
 
@@ -86,7 +87,7 @@ def test_the_list_of_the_old_name_is_not_taken_for_an_answer(world: World, repo:
 
 @pytest.mark.parametrize("owner", ["acme", "bot", "somebody"])
 def test_lists_the_repositories_of_an_owner(world: World, owner: str) -> None:
-    world.server.page_size = 2
+    world.page_by(2)
     for name in ("a", "b", "c"):
         world.house.create(f"{owner}/{name}")
     world.house.create("other/d")
@@ -95,23 +96,30 @@ def test_lists_the_repositories_of_an_owner(world: World, owner: str) -> None:
 
 
 def test_an_opened_pull_request_is_found_again_as_it_was_made(world: World, repo: Repo) -> None:
-    made = world.open(
-        repo, title="Ünï", body="a\n\n- b", labels=("bot", "loops"), reviewers=("ann",), assignees=("ben",), draft=True
-    )
+    made = world.open(repo, title="Ünï", body="a\n\n- b", draft=True)
     assert made.state is State.OPEN
     assert (made.title, made.body, made.draft) == ("Ünï", "a\n\n- b", True)
     assert (made.branch, made.base, made.head) == ("loopmend/one", "main", world.id(repo))
     assert made.head_sha == repo.heads()["loopmend/one"]
-    assert set(made.labels) == {"bot", "loops"}
     assert made.author == world.forge.login()
     assert world.listed(repo) == [made]
-    pull = repo.pulls[made.number]
-    assert (pull.reviewers, pull.assignees) == (["ann"], ["ben"])
 
 
-def test_people_and_labels_that_the_forge_refuses_do_not_spoil_the_pull_request(world: World, repo: Repo) -> None:
-    made = world.open(repo, reviewers=("bot",), labels=("x",))
-    assert world.listed(repo) == [made]
+def test_labels_and_people_are_added_once(world: World, repo: Repo) -> None:
+    number = world.open(repo).number
+    for _ in range(2):
+        assert world.furnish(repo, number, labels=("bot", "loops"), reviewers=("ann",), assignees=("ben",)) == []
+    (listed,) = world.listed(repo)
+    assert sorted(listed.labels) == ["bot", "loops"]
+    pull = repo.pulls[number]
+    assert (set(pull.reviewers), set(pull.assignees)) == ({"ann"}, {"ben"})
+
+
+def test_people_that_the_forge_refuses_are_told_and_spoil_nothing(world: World, repo: Repo) -> None:
+    made = world.open(repo)
+    missing = world.furnish(repo, made.number, reviewers=(NOBODY,), labels=("x",))
+    assert [each.partition(":")[0] for each in missing] == ["reviewers"]
+    assert [(each.number, each.labels) for each in world.listed(repo)] == [(made.number, ("x",))]
 
 
 def test_only_branches_with_the_prefix_newest_first(world: World, repo: Repo) -> None:
@@ -194,7 +202,7 @@ def test_the_head_follows_pushes(world: World, repo: Repo) -> None:
 
 
 def test_comments_come_in_order(world: World, repo: Repo) -> None:
-    world.server.page_size = 2
+    world.page_by(2)
     number = world.open(repo).number
     for body in ("one", "two", "three"):
         world.forge.comment(world.id(repo), number, body)
@@ -246,6 +254,52 @@ def test_checks(world: World, repo: Repo, state: str | None) -> None:
     if state:
         repo.checks[sha] = state
     assert world.forge.checks(world.id(repo), sha) is Checks(state or "none")
+
+
+def test_a_commit_of_the_forge_is_on_the_branch_or_there_is_none(world: World, repo: Repo) -> None:
+    start = repo.write("loopmend/one", {"old.py": "x = 1\n"})
+    changes = FileChange("src/new.py", "é = 1\n".encode()), FileChange("old.py", None)
+    sha = world.forge.commit(
+        world.id(repo), branch="loopmend/one", parent=start, message="Mend it\n\nBecause.", changes=changes
+    )
+    assert repo.heads()["loopmend/one"] == (sha or start)
+    if sha:
+        assert repo.git("diff-tree", "-r", "--name-status", start, sha) == "D\told.py\nA\tsrc/new.py"
+        assert repo.git("log", "-1", "--format=%B", sha) == "Mend it\n\nBecause."
+
+
+def test_a_commit_of_the_forge_overwrites_nobody(world: World, repo: Repo) -> None:
+    start = repo.write("loopmend/one", {"a.py": "x = 1\n"})
+    theirs = repo.write("loopmend/one", {"a.py": "x = 2\n"}, "by a person")
+    try:
+        made = world.forge.commit(
+            world.id(repo), branch="loopmend/one", parent=start, message="m", changes=[FileChange("a.py", b"x = 3\n")]
+        )
+    except Denied:
+        made = None
+    assert made is None
+    assert repo.heads()["loopmend/one"] == theirs
+
+
+def test_a_pull_request_whose_fork_was_deleted(world: World) -> None:
+    theirs = world.house.create("acme/theirs", writers=("somebody",))
+    world.forge.fork(world.id(theirs))
+    fork = world.house.repos["bot/theirs"]
+    fork.write("loopmend/one", {"a.py": "b = 1\n"})
+    made = world.forge.open_pull_request(world.id(theirs), world.propose(fork))
+    world.house.delete(fork)
+    (left,) = world.listed(theirs)
+    assert (left.number, left.head.path, left.branch, left.author) == (made.number, "", "loopmend/one", "bot")
+    world.forge.close_pull_request(world.id(theirs), made.number)
+    assert [each.state for each in world.listed(theirs)] == [State.CLOSED]
+
+
+def test_what_somebody_said_whose_account_was_deleted(world: World, repo: Repo) -> None:
+    number = world.open(repo).number
+    world.house.remark(repo, number, GHOST, "said")
+    repo.pulls[number].author = GHOST
+    assert [(each.author, each.body) for each in world.forge.comments(world.id(repo), number)] == [("", "said")]
+    assert [each.author for each in world.listed(repo)] == [""]
 
 
 def test_git_logs_in_with_the_token_and_prints_none(world: World) -> None:

@@ -1,7 +1,6 @@
 """Carrying out a plan on a forge: each step may fail, or its answer be lost, and nothing is done twice.
 
-Branches are pushed with the place that they are expected at, so a commit of somebody else is never
-overwritten. What creates something is preceded by a look whether it is there already, each time.
+What creates something is preceded by a look whether it is there already, each time.
 """
 
 from __future__ import annotations
@@ -9,34 +8,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from codemods.bot import body as bodies
 from codemods.bot import marker as markers
 from codemods.bot import plan
+from codemods.bot.branches import Branches, Site
+from codemods.bot.patience import TRIES, patiently
 from codemods.bot.plan import Action, Proposal, Seen
-from codemods.bot.policy import STAGING, Policy
+from codemods.bot.policy import Policy
 from codemods.bot.verify import Result, Verified, run_in
 from codemods.forge.protocol import (
     Exists,
-    FileChange,
     Forge,
     ForgeError,
     NewPullRequest,
     PullRequest,
-    Repository,
-    RepositoryId,
     State,
     Unavailable,
     Uncertain,
 )
-from codemods.git import Clone, GitError, MovedError, Remote
-
-T = TypeVar("T")
-
-_TRIES = 3
-_LONGEST_WAIT = 120.0
-"""Seconds: a forge that asks for more is asked again in another run."""
+from codemods.git import GitError, MovedError
 
 
 @dataclass(frozen=True)
@@ -52,23 +43,6 @@ class Row:
     url: str = ""
     number: int = 0
     head: str = ""
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where the work is done."""
-
-    repository: Repository
-    home: RepositoryId
-    """The repository that our branches are in: the same one, or our fork."""
-    clone: Clone
-    remote: Remote
-    """Of ``home``."""
-    base: str
-    commit: str
-    """The commit of the base branch that was looked at."""
-    executable: Mapping[str, bool]
-    """Of the files of that commit."""
 
 
 class Delivery:
@@ -89,6 +63,7 @@ class Delivery:
         self._policy = policy
         self._permit = permit
         self._sleep = sleep
+        self._branches = Branches(forge, site, policy, sleep)
         self._before: Result | None = None
 
     def carry_out(self, action: Action, branches: Mapping[str, str]) -> Row:
@@ -113,7 +88,7 @@ class Delivery:
             self._close(seen, action.why)
             return self._row(action, "closed")
         if isinstance(action, plan.Tidy):
-            self._delete(action.branch, action.sha)
+            self._branches.delete(action.branch, action.sha)
             return self._row(action, "tidied")
         return self._row(action, "skipped" if isinstance(action, plan.Skip) else "left")
 
@@ -122,12 +97,12 @@ class Delivery:
     def _open(self, action: Action, proposal: Proposal, expected: str) -> Row:
         if not self._permit():
             return self._row(action, "waiting", "the limit of pull requests in an hour is reached")
-        head = self._commit(proposal)
+        head = self._branches.commit(proposal)
         verified = self._verify(head)
         if verified and verified.worse:
             return self._row(action, "skipped", self._worse(verified))
         branch = proposal.scope.branch
-        head = self._publish(proposal, head, branch, expected)
+        head = self._branches.publish(proposal, head, branch, expected)
         new = NewPullRequest(
             title=bodies.title(proposal),
             body=bodies.body(proposal, head, self._policy, verified),
@@ -144,17 +119,18 @@ class Delivery:
         except (Uncertain, Unavailable):
             raise  # the next run takes the branch up
         except ForgeError:
-            self._delete(branch, head)
+            self._branches.delete(branch, head)
             raise
-        return self._row(action, "opened", pull=pull)
+        missing = self._forge.furnish(self._site.repository.id, pull.number, new)
+        return self._row(action, "opened", "; ".join([action.why, *missing]), pull=pull)
 
     def _update(self, action: Action, proposal: Proposal, seen: Seen) -> Row:
-        head = self._commit(proposal)
+        head = self._branches.commit(proposal)
         verified = self._verify(head)
         if verified and verified.worse:
             return self._row(action, "left", self._worse(verified))
         pull = seen.pull
-        head = self._publish(proposal, head, pull.branch, pull.head_sha)
+        head = self._branches.publish(proposal, head, pull.branch, pull.head_sha)
         text = bodies.body(proposal, head, self._policy, verified)
         own_title = seen.marker is None or seen.marker.title in ("", markers.short(pull.title))
         self._describe(pull.number, bodies.title(proposal) if own_title else None, text)
@@ -169,29 +145,38 @@ class Delivery:
             if not seen.marker.withdrawn:
                 text = text.replace(mark, f"{mark}\n\n> {bodies.closing(why)}", 1)
             self._describe(pull.number, None, text)
-        self._patiently(lambda: self._forge.close_pull_request(self._site.repository.id, pull.number), repeat=True)
-        self._delete(pull.branch, pull.head_sha)
+        id = self._site.repository.id
+        patiently(lambda: self._forge.close_pull_request(id, pull.number), self._sleep, repeat=True)
+        if pull.head == self._site.home:
+            self._branches.delete(pull.branch, pull.head_sha)
 
     def _comment(self, number: int, proposal: Proposal) -> None:
+        """Say it, unless it was said. No forge takes two comments for one, so a lost answer ends the matter here."""
         id, text = self._site.repository.id, bodies.comment(proposal)
-        for attempt in range(_TRIES):
-            if any(proposal.ids <= markers.read_told(each.body) for each in self._forge.comments(id, number)):
-                return None
-            try:
-                return self._patiently(lambda: self._forge.comment(id, number, text))
-            except Uncertain:
+
+        def said() -> bool:
+            return any(proposal.ids <= markers.read_told(each.body) for each in self._forge.comments(id, number))
+
+        if patiently(said, self._sleep):
+            return
+        try:
+            patiently(lambda: self._forge.comment(id, number, text), self._sleep)
+        except Uncertain:
+            for attempt in range(TRIES):
+                if said():
+                    return
                 self._sleep(2**attempt)
-        raise Uncertain("whether the comment was taken is not known; the next run looks again")
+            raise
 
     # -- pull requests ------------------------------------------------------------------------
 
     def _create(self, new: NewPullRequest) -> PullRequest:
         """Open a pull request, unless it is there: after a lost answer it may be."""
-        for attempt in range(_TRIES):
+        for attempt in range(TRIES):
             if found := self._find(new.branch):
                 return self._adopt(found, new)
             try:
-                return self._patiently(lambda: self._forge.open_pull_request(self._site.repository.id, new))
+                return patiently(lambda: self._forge.open_pull_request(self._site.repository.id, new), self._sleep)
             except (Uncertain, Exists):
                 self._sleep(2**attempt)
         if found := self._find(new.branch):
@@ -206,7 +191,7 @@ class Delivery:
             same = (pull for pull in pulls if pull.branch == branch and pull.head == self._site.home)
             return next((pull for pull in same if pull.state is State.OPEN), None)
 
-        return self._patiently(ask)
+        return patiently(ask, self._sleep)
 
     def _adopt(self, pull: PullRequest, new: NewPullRequest) -> PullRequest:
         if markers.read(pull.body) != markers.read(new.body):
@@ -215,77 +200,7 @@ class Delivery:
 
     def _describe(self, number: int, title: str | None, text: str) -> None:
         id = self._site.repository.id
-        self._patiently(lambda: self._forge.update_pull_request(id, number, title=title, body=text), repeat=True)
-
-    # -- commits ------------------------------------------------------------------------------
-
-    def _commit(self, proposal: Proposal) -> str:
-        """The commit of a proposal, in the clone."""
-        tree = self._site.clone.tree(self._site.commit, self._files(proposal))
-        message = bodies.message(proposal, tree)
-        return self._site.clone.commit(self._site.commit, tree, message, self._policy.author)
-
-    def _files(self, proposal: Proposal) -> dict[str, tuple[bytes, bool]]:
-        known = self._site.executable
-        return {path: (change.after.data, known.get(path, False)) for path, change in proposal.changes.items()}
-
-    def _publish(self, proposal: Proposal, head: str, branch: str, expected: str) -> str:
-        """Put the branch at the commit, or at one like it that the forge has signed; the commit that it was."""
-        if self._policy.api_commits:
-            head = self._signed(proposal, head) or head
-        self._push(head, branch, expected)
-        return head
-
-    def _signed(self, proposal: Proposal, head: str) -> str | None:
-        """The same commit, made by the forge; None where it does not make it.
-
-        It is made on a branch of its own: a pull request whose branch is set back to its base, even for
-        a moment, is closed by the forge.
-        """
-        site, branch = self._site, STAGING + proposal.scope.key
-        tree, message = site.clone.tree_and_message(head)
-        changes = [FileChange(path, data, executable) for path, (data, executable) in self._files(proposal).items()]
-        self._push(site.commit, branch, self._stands(branch))
-        try:
-            made = self._forge.commit(
-                site.home, branch=branch, parent=site.commit, message=message, changes=changes
-            )  # fmt: skip
-        except Uncertain:
-            made = self._stands(branch)
-        except ForgeError:
-            made = None
-        try:
-            if made in (None, "", site.commit):
-                return None
-            site.clone.fetch(made, of=site.remote, parent_is_here=True)
-            return made if site.clone.tree_and_message(made)[0] == tree else None
-        finally:
-            self._delete(branch, made or site.commit)
-
-    def _push(self, head: str, branch: str, expected: str) -> None:
-        """Push; where it is not known whether that took effect, look, and push again if it did not."""
-        for attempt in range(_TRIES):
-            try:
-                return self._site.clone.push(head, branch, expected=expected, to=self._site.remote)
-            except MovedError:
-                if self._stands(branch) == head:
-                    return None
-                raise
-            except GitError:
-                if self._stands(branch) == head:
-                    return None
-                if attempt == _TRIES - 1:
-                    raise
-                self._sleep(2**attempt)
-        return None
-
-    def _delete(self, branch: str, expected: str) -> None:
-        """Delete our branch where it stands as we know it; one that somebody has moved, or deleted, is left."""
-        if self._stands(branch) == expected:
-            self._push("", branch, expected)
-
-    def _stands(self, branch: str) -> str:
-        return self._site.clone.branches(branch, of=self._site.remote).get(branch, "")
+        patiently(lambda: self._forge.update_pull_request(id, number, title=title, body=text), self._sleep, repeat=True)
 
     # -- the project's own command ------------------------------------------------------------
 
@@ -300,20 +215,6 @@ class Delivery:
 
     def _worse(self, verified: Verified) -> str:
         return f"`{verified.command}` is worse after it: {verified.before.summary} before, {verified.after.summary} now"
-
-    # -- patience -----------------------------------------------------------------------------
-
-    def _patiently(self, ask: Callable[[], T], *, repeat: bool = False) -> T:
-        """Ask again while the forge is unavailable; ``repeat``: also when an answer was lost, for it does no harm."""
-        for attempt in range(_TRIES):
-            try:
-                return ask()
-            except (Unavailable, Uncertain) as error:
-                wait = getattr(error, "retry_after", None) or 2.0**attempt
-                if attempt == _TRIES - 1 or wait > _LONGEST_WAIT or (isinstance(error, Uncertain) and not repeat):
-                    raise
-                self._sleep(wait)
-        raise AssertionError("the last try raises or returns")
 
     def _row(self, action: Action, what: str, why: str = "", *, pull: PullRequest | None = None) -> Row:
         pull = pull or (action.seen.pull if action.seen else None)

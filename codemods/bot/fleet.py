@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
+from queue import Empty, SimpleQueue
 
 from codemods.bot.deliver import Row
 from codemods.bot.journal import Journal
-from codemods.bot.look import Looker
+from codemods.bot.look import Look, Looker
 from codemods.bot.policy import PREFIX, Policy
 from codemods.bot.visit import Visit
 from codemods.forge.protocol import Checks, Forge, ForgeError, RepositoryId, State
@@ -26,6 +27,9 @@ class Target:
     forge: str = ""
     """What runs on its host, where that is not known."""
 
+
+_LAST_WORDS = 5.0
+"""Seconds that an interrupted run waits for visits to end; what still hangs then ends with the process."""
 
 Connect = Callable[[Target], Forge]
 """The forge of a target, for one thread. Raises ForgeError."""
@@ -47,8 +51,6 @@ class Fleet:
     """So many repositories get pull requests before all others have to wait until theirs are green."""
     seconds: float = 300
     sleep: Callable[[float], None] = time.sleep
-    _local: threading.local = field(default_factory=threading.local)
-    _lookers: list[Looker] = field(default_factory=list)
 
     def run(self) -> Iterator[list[Row]]:
         """The rows of each repository as it is done. Raises HeldError before the first one."""
@@ -61,11 +63,7 @@ class Fleet:
         if self.first and opened >= self.first and not journal.green:
             self._judge()
             journal.well()
-        try:
-            yield from self._visit_all(left, 0 if journal.green else self.first, opened)
-        finally:
-            for looker in self._lookers:
-                looker.close()
+        yield from self._visit_all(left, 0 if journal.green else self.first, opened)
 
     def _is_done(self, target: Target) -> bool:
         visited = self.journal.visited.get(str(target.id))
@@ -75,43 +73,53 @@ class Fleet:
 
     def _visit_all(self, targets: Sequence[Target], first: int, opened: int) -> Iterator[list[Row]]:
         waiting = iter(targets)
-        running: set[Future[list[Row]]] = set()
-        pool = ThreadPoolExecutor(max(1, self.jobs), thread_name_prefix="visit")
+        todo: SimpleQueue[Target | None] = SimpleQueue()
+        done: SimpleQueue[list[Row]] = SimpleQueue()
+        # Not a pool: its threads would have to end before the process can, whatever they wait for.
+        workers = [threading.Thread(target=self._work, args=(todo, done), daemon=True) for _ in range(self.jobs)]
+        for worker in workers:
+            worker.start()
+        running = 0
         try:
             while True:
                 # Of the first few never more at a time than may still get pull requests.
                 room = self.jobs if not first else min(self.jobs, first - opened)
-                for target in islice(waiting, max(0, room - len(running))):
-                    running.add(pool.submit(self._visit, target))
+                for target in islice(waiting, max(0, room - running)):
+                    todo.put(target)
+                    running += 1
                 if not running:
                     return
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    rows = future.result()
-                    opened += any(row.what == "opened" for row in rows)
-                    yield rows
+                rows = done.get()
+                running -= 1
+                opened += any(row.what == "opened" for row in rows)
+                yield rows
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            with suppress(Empty):
+                while True:
+                    todo.get_nowait()
+            for _ in workers:
+                todo.put(None)
+            until = time.monotonic() + _LAST_WORDS
+            for worker in workers:
+                worker.join(max(0.0, until - time.monotonic()))
 
-    def _visit(self, target: Target) -> list[Row]:
+    def _work(self, todo: SimpleQueue[Target | None], done: SimpleQueue[list[Row]]) -> None:
+        with Looker(self.seconds) as look:
+            while (target := todo.get()) is not None:
+                done.put(self._visit(target, look))
+
+    def _visit(self, target: Target, look: Look) -> list[Row]:
         name = str(target.id)
         try:
             forge = self.connect(target)
             permit = lambda: self.journal.permit(target.policy.per_hour)  # noqa: E731
-            rows = Visit(forge, target.id, target.policy, self._looker(), permit=permit, sleep=self.sleep).run()
+            rows = Visit(forge, target.id, target.policy, look, permit=permit, sleep=self.sleep).run()
         except ForgeError as error:
             rows = [Row(name, "failed", "", str(error) or type(error).__name__)]
         except Exception as error:  # a bug of ours in one repository is no reason to leave out the others
             rows = [Row(name, "failed", "", f"the bot crashed: {type(error).__name__}: {error}")]
         self.journal.visit(name, rows)
         return rows
-
-    def _looker(self) -> Looker:
-        if not hasattr(self._local, "looker"):
-            self._local.looker = Looker(self.seconds)
-            self._lookers.append(self._local.looker)
-        looker: Looker = self._local.looker
-        return looker
 
     # -- the first few ------------------------------------------------------------------------
 

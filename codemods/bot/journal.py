@@ -64,13 +64,14 @@ class Journal:
                     continue  # torn by an interruption
 
     def permit(self, per_hour: int) -> bool:
-        """Whether one more pull request may be opened now; the permission counts as used."""
+        """Whether one more pull request may be opened now; the permission counts as used, whatever happens next."""
         with self._lock:
             since = self.clock() - _HOUR
             self._opened = [at for at in self._opened if at > since]
             if len(self._opened) >= per_hour:
                 return False
             self._opened.append(self.clock())
+            self._write(permitted=True)
             return True
 
     def visit(self, repository: str, rows: Sequence[Row]) -> None:
@@ -96,10 +97,11 @@ class Journal:
             self.visited, self.green = {}, False
         elif "green" in line:
             self.green = True
+        elif "permitted" in line:
+            self._opened.append(float(line["at"]))
         else:
             visited = Visited(line["visited"], tuple(Row(**row) for row in line["rows"]))
             self.visited[visited.repository] = visited
-            self._opened += [float(line["at"])] * len(visited.opened)
 
     def _write(self, **line: Any) -> None:
         if self.path is None:

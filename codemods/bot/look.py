@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codemods.git import kill_group
+from codemods.git import children
 from codemods.model import Severity
 
 if TYPE_CHECKING:
@@ -77,15 +77,19 @@ class Looker:
         """Run the engine as wished. Raises LookError."""
         if self._count == _LOOKS:
             self.close()
-        process = self._process = self._process or _start()
+        try:
+            process = self._process = self._process or _start()
+        except children.HaltedError as error:
+            raise LookError(str(error)) from None
         self._count += 1
         late = threading.Event()
 
         def end() -> None:
             late.set()
-            kill_group(process)
+            children.end(process)
 
         timer = threading.Timer(self._seconds, end)
+        timer.daemon = True
         timer.start()
         try:
             outcome = _ask(process, wishes)
@@ -106,7 +110,7 @@ class Looker:
     def close(self) -> None:
         """End the process."""
         if self._process:
-            kill_group(self._process)
+            children.end(self._process)
             for pipe in (self._process.stdin, self._process.stdout):
                 with contextlib.suppress(OSError):  # what it did not take is lost
                     if pipe:
@@ -122,7 +126,7 @@ class Looker:
 
 def _start() -> subprocess.Popen[bytes]:
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return subprocess.Popen(
+    return children.start(
         # -P: the working directory is no place to import from
         [sys.executable, "-P", "-c", "from codemods.bot.look import serve; serve()"],
         cwd=tempfile.gettempdir(),
@@ -130,7 +134,6 @@ def _start() -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
     )
 
 

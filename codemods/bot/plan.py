@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import accumulate
 
@@ -75,6 +75,16 @@ class Seen:
     """The newest commit of its branch is one that the bot made."""
     told: frozenset[str] = frozenset()
     """The findings that comments of the bot have spoken of."""
+
+    @property
+    def scope(self) -> Scope | None:
+        """What it is about, and into which branch: forges turn it to another when its base is renamed."""
+        return replace(self.marker.scope, base=self.pull.base) if self.marker else None
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the fork that it came from was deleted."""
+        return not self.pull.head.path
 
 
 @dataclass(frozen=True)
@@ -233,9 +243,11 @@ def _without_proposal(seen: Seen, look: Look) -> Action:
     marker = seen.marker
     if marker is None:
         return Leave(None, "its description has lost the bot's mark", seen=seen)
-    scope = marker.scope
+    scope = replace(marker.scope, base=seen.pull.base)
     if not look.covers(scope):
         return Leave(scope, "it is about something that this run does not look after", seen=seen)
+    if seen.orphaned:
+        return Close(scope, "the fork that it came from was deleted", seen=seen)
     if not seen.untouched:
         return Leave(scope, "somebody else has committed to its branch", seen=seen)
     if not look.complete or marker.files.intersection(map(short, look.unread)):
@@ -262,7 +274,13 @@ def _tidy(observed: Observed, needed: set[str]) -> list[Action]:
 
 
 def _open_for(scope: Scope, observed: Observed) -> Seen | None:
-    return next((seen for seen in observed.open() if seen.pull.branch == scope.branch), None)
+    """Our open pull request for a scope: the one on its branch, or one of another base that was turned to this one.
+
+    The second is what becomes of the first when somebody renames the base branch.
+    """
+    alive = [seen for seen in observed.open() if not seen.orphaned]
+    turned = (each for each in alive if each.scope == scope and each.pull.base == scope.base)
+    return next((seen for seen in alive if seen.pull.branch == scope.branch), None) or next(turned, None)
 
 
 def _why_nothing(choice: Choice) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from codemods.git import Clone, kill_group
+from codemods.git import Clone, GitError, children
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "TERM", "SYSTEMROOT", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _HEAD, _TAIL = 1000, 3000
@@ -68,7 +68,10 @@ def run_in(clone: Clone, commit: str, command: str, seconds: float) -> Result:
     Raises GitError.
     """
     with clone.worktree(commit) as place:
-        return run(command, place, seconds)
+        try:
+            return run(command, place, seconds)
+        except children.HaltedError as error:
+            raise GitError(str(error)) from None
 
 
 def run(command: str, place: Path, seconds: float) -> Result:
@@ -77,7 +80,7 @@ def run(command: str, place: Path, seconds: float) -> Result:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="loopmend-home-") as home, tempfile.TemporaryFile() as output:
         environment = {**kept, "HOME": home, "TMPDIR": home, "CI": "true"}
-        process = subprocess.Popen(
+        process = children.start(
             command,
             shell=True,
             cwd=place,
@@ -85,7 +88,6 @@ def run(command: str, place: Path, seconds: float) -> Result:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
         )
         code: int | None = None
         try:
@@ -93,7 +95,7 @@ def run(command: str, place: Path, seconds: float) -> Result:
         except subprocess.TimeoutExpired:
             pass
         finally:
-            kill_group(process)  # also what it has left running in the background
+            children.end(process, leavings=True)  # also what it has left running in the background
         return Result(code, _cut(output), time.monotonic() - started)
 
 

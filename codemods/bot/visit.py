@@ -11,7 +11,8 @@ from pathlib import Path
 from codemods.bot import body as bodies
 from codemods.bot import marker as markers
 from codemods.bot import plan
-from codemods.bot.deliver import Delivery, Row, Site
+from codemods.bot.branches import Site
+from codemods.bot.deliver import Delivery, Row
 from codemods.bot.groups import Group, Scope, covers, groups
 from codemods.bot.look import Look, Looked, LookError, Wishes
 from codemods.bot.overview import trusted
@@ -199,7 +200,7 @@ class Visit:
             | {problem.path for problem in report.problems},
             complete=all(problem.path in scene.tree.executable for problem in report.problems),
         )
-        may_open = policy.max_open - len(observed.open())
+        may_open = policy.max_open - sum(not seen.orphaned for seen in observed.open())
         return plan.actions(proposals, choices, observed, view, may_open=may_open)
 
     def _propose(self, choice: Choice, scene: _Scene) -> Proposal | None:

@@ -88,8 +88,7 @@ def command(context: click.Context, /, **options: Any) -> int | None:
     """
     if context.invoked_subcommand:
         return None
-    with _told():
-        return _run(**options)
+    return _told(lambda: _run(**options))
 
 
 @command.command("status")
@@ -98,8 +97,7 @@ def status(**options: Any) -> int:
     """List the bot's pull requests with their checks."""
     from codemods.bot.overview import status as ask
 
-    with _told():
-        return _each(options, lambda forge, target: ask(forge, target.id))
+    return _told(lambda: _each(options, lambda forge, target: ask(forge, target.id)))
 
 
 @command.command("close")
@@ -111,8 +109,7 @@ def close(everything: bool, **options: Any) -> int:
         raise click.UsageError("say --all to close every open pull request of the bot")
     from codemods.bot.overview import close_all
 
-    with _told():
-        return _each(options, lambda forge, target: close_all(forge, target.id, target.policy))
+    return _told(lambda: _each(options, lambda forge, target: close_all(forge, target.id, target.policy)))
 
 
 def _run(*, dry_run: bool, first: int, journal: Path | None, jobs: int, **options: Any) -> int:
@@ -297,13 +294,41 @@ def _policy(options: dict[str, Any]) -> Policy:
     return grouped(policy, group_by) if group_by else policy
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """What the user has to know of, as an error without a traceback."""
+def _told(act: Callable[[], int]) -> int:
+    """Do it; what the user has to know of is an error without a traceback, and an interruption is prompt."""
     from codemods.bot.fleet_file import FleetFileError
     from codemods.forge.protocol import ForgeError
 
     try:
-        yield
+        with _interruptible():
+            return act()
     except (ForgeError, FleetFileError) as error:
         raise click.UsageError(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo("interrupted: nothing is half done that the next run does not settle", err=True)
+        return 130
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C, and the signal that a CI job is cancelled with, end what was started before anything else.
+
+    The children are in sessions of their own, so that the terminal's signal does not reach them.
+    """
+    import signal
+
+    from codemods.git import children
+
+    def end(*_: Any) -> None:
+        children.halt()
+        raise KeyboardInterrupt
+
+    usual: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    taken = [number for number, handler in usual.items() if signal.getsignal(number) is handler]  # not ignored
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, usual[number])

@@ -36,19 +36,19 @@ class AppInstallation:
         """The installation's token; a new one when less than five minutes are left of its hour."""
         with self._turn:
             if self._token is None or self._clock() > self._until - _EARLY:
-                answer = self._exchange()
-                self._token = Secret(answer["token"])
-                self._until = datetime.fromisoformat(answer["expires_at"]).timestamp()
+                self._token, self._until = self._exchange()
             return self._token
 
-    def _exchange(self) -> Any:
+    def _exchange(self) -> tuple[Secret, float]:
         # A second token does no harm: the first one, unknown to anybody, expires.
-        return self._client.settle("POST", f"/app/installations/{self._installation()}/access_tokens", {})
+        path = f"/app/installations/{self._installation()}/access_tokens"
+        return self._client.settle("POST", path, {}, _token)
 
     def _installation(self) -> int:
         for kind in ("orgs", "users"):
             try:
-                return int(self._client.read(f"/{kind}/{quote(self._owner)}/installation")["id"])
+                path = f"/{kind}/{quote(self._owner)}/installation"
+                return self._client.read(path, lambda data: int(data["id"]))
             except NotFound:
                 continue
         raise Denied(f"the GitHub App {self._app} is not installed for {self._owner}")
@@ -63,3 +63,8 @@ class AppInstallation:
             return jwt.encode(claims, self._key.reveal(), algorithm="RS256")
         except (ValueError, TypeError, jwt.PyJWTError):
             raise Denied("the key of the GitHub App is not an RSA private key in PEM format") from None
+
+
+def _token(data: Any) -> tuple[Secret, float]:
+    """The token and the time of its end."""
+    return Secret(data["token"]), datetime.fromisoformat(data["expires_at"]).timestamp()

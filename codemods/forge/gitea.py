@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -25,10 +24,9 @@ from codemods.forge.protocol import (
     RepositoryId,
     State,
 )
-from codemods.forge.wire import Answer, Client, best_effort
+from codemods.forge.wire import Answer, Client, best_effort, ignore
 
 _DRAFT = "WIP: "
-_log = logging.getLogger(__name__)
 
 
 class Gitea:
@@ -51,7 +49,7 @@ class Gitea:
     def login(self) -> str:
         """See Forge."""
         if self._login is None:
-            self._login = str(self._client.read("/user")["login"])
+            self._login = self._client.read("/user", _login)
         return self._login
 
     def git_login(self) -> GitLogin:
@@ -60,35 +58,36 @@ class Gitea:
 
     def repository(self, id: RepositoryId) -> Repository:
         """See Forge. One that was renamed comes back under its new name, which the rest has to use."""
-        return self._repository(self._client.read_moved(_repo(id)))
+        return self._client.read_moved(_repo(id), self._repository)
 
     def repositories(self, owner: str) -> Iterator[Repository]:
         """See Forge."""
         try:
-            found = self._client.read_all(f"/orgs/{quote(owner)}/repos", _id)
+            found = self._client.read_all(f"/orgs/{quote(owner)}/repos", self._repository)
         except NotFound:
-            found = self._client.read_all(f"/users/{quote(owner)}/repos", _id)
-        yield from sorted(map(self._repository, found), key=lambda repository: repository.id.path)
+            found = self._client.read_all(f"/users/{quote(owner)}/repos", self._repository)
+        yield from sorted(found, key=lambda repository: repository.id.path)
 
     def fork(self, id: RepositoryId) -> Repository:
         """See Forge. Gitea answers when the fork is there, so it is ready."""
-        data = self._own_fork(id)
-        if data is None:
-            try:
-                data = self._client.settle("POST", f"{_repo(id)}/forks", {})
-            except Exists:
-                # Made by a request whose answer was lost; or something else has the name.
-                data = self._own_fork(id)
-                if data is None:
-                    raise
-        return self._repository(data)
+        if fork := self._own_fork(id):
+            return fork
+        try:
+            return self._client.settle("POST", f"{_repo(id)}/forks", {}, self._repository)
+        except Exists:
+            # Made by a request whose answer was lost; or something else has the name.
+            if fork := self._own_fork(id):
+                return fork
+            raise
 
     def pull_requests(self, id: RepositoryId, *, branch_prefix: str) -> Iterator[PullRequest]:
         """See Forge."""
-        found = self._client.read_all(f"{_repo(id)}/pulls", _id, state="all")
-        for data in sorted(found, key=lambda data: -data["number"]):
-            if data["head"]["label"].startswith(branch_prefix):
-                yield self._pull_request(data)
+
+        def ours(data: Any) -> PullRequest | None:
+            return self._pull_request(data) if data["head"]["label"].startswith(branch_prefix) else None
+
+        found = self._client.read_all(f"{_repo(id)}/pulls", ours, state="all")
+        yield from sorted(found, key=lambda pull: -pull.number)
 
     def open_pull_request(self, id: RepositoryId, new: NewPullRequest) -> PullRequest:
         """See Forge."""
@@ -96,24 +95,28 @@ class Gitea:
         title = _DRAFT + new.title if new.draft else new.title
         wanted = {"title": title, "body": new.body, "head": head, "base": new.base}
         try:
-            data = self._client.create(f"{_repo(id)}/pulls", wanted)
+            return self._client.create(f"{_repo(id)}/pulls", wanted, self._pull_request)
         except NotFound as error:
             # Gitea does not say what it is that is not there.
             raise NotFound(f"there is no such branch, {head} or {new.base}: {error}") from None
-        url, path = data["html_url"], f"{_repo(id)}/pulls/{data['number']}"
+
+    def furnish(self, id: RepositoryId, number: int, new: NewPullRequest) -> list[str]:
+        """See Forge."""
+        missing: list[str] = []
+        path = f"{_repo(id)}/pulls/{number}"
         if new.labels:
-            with best_effort(_log, f"labels on {url}"):
-                data["labels"] = self._label(id, data["number"], new.labels)
+            with best_effort(missing, "labels"):
+                missing += self._label(id, number, new.labels)
         if new.assignees:
-            with best_effort(_log, f"assignees of {url}"):
-                self._client.settle("PATCH", path, {"assignees": list(new.assignees)})
+            with best_effort(missing, "assignees"):
+                self._client.settle("PATCH", path, {"assignees": list(new.assignees)}, ignore)
         if new.reviewers:
-            with best_effort(_log, f"reviewers of {url}"):
+            with best_effort(missing, "reviewers"):
                 teams = [name.rpartition("/")[2] for name in new.reviewers if "/" in name]
                 people = [name for name in new.reviewers if "/" not in name]
                 asked = {"reviewers": people, "team_reviewers": teams}
-                self._client.settle("POST", f"{path}/requested_reviewers", asked)
-        return self._pull_request(data)
+                self._client.settle("POST", f"{path}/requested_reviewers", asked, ignore)
+        return missing
 
     def update_pull_request(
         self, id: RepositoryId, number: int, *, title: str | None = None, body: str | None = None
@@ -123,35 +126,33 @@ class Gitea:
         fields = {} if body is None else {"body": body}
         if title is not None:
             # Draft is a word in the title here.
-            fields["title"] = _DRAFT + title if _is_draft(self._client.read(path)) else title
-        return self._pull_request(self._client.settle("PATCH", path, fields))
+            fields["title"] = _DRAFT + title if self._client.read(path, _is_draft) else title
+        return self._client.settle("PATCH", path, fields, self._pull_request)
 
     def close_pull_request(self, id: RepositoryId, number: int) -> None:
         """See Forge. Closing a merged one is refused by Gitea, and is nothing to do."""
         path = f"{_repo(id)}/pulls/{number}"
-        if self._client.read(path)["state"] == "open":
-            self._client.settle("PATCH", path, {"state": "closed"})
+        if self._client.read(path, lambda data: data["state"] == "open"):
+            self._client.settle("PATCH", path, {"state": "closed"}, ignore)
 
     def comments(self, id: RepositoryId, number: int) -> Iterator[Comment]:
         """See Forge. This list has no pages."""
-        for data in sorted(self._client.read(f"{_repo(id)}/issues/{number}/comments"), key=_id):
-            yield Comment(data["user"]["login"], data["body"])
+        yield from self._client.read(f"{_repo(id)}/issues/{number}/comments", _comments)
 
     def comment(self, id: RepositoryId, number: int, body: str) -> None:
         """See Forge."""
-        self._client.create(f"{_repo(id)}/issues/{number}/comments", {"body": body})
+        self._client.create(f"{_repo(id)}/issues/{number}/comments", {"body": body}, ignore)
 
     def delete_branch(self, id: RepositoryId, branch: str) -> None:
         """See Forge."""
         try:
-            self._client.settle("DELETE", f"{_repo(id)}/branches/{quote(branch)}")
+            self._client.settle("DELETE", f"{_repo(id)}/branches/{quote(branch)}", None, ignore)
         except NotFound:
             return
 
     def checks(self, id: RepositoryId, sha: str) -> Checks:
         """See Forge. Gitea's own Actions report as statuses of the commit too."""
-        status = self._client.read(f"{_repo(id)}/commits/{sha}/status")
-        return _STATUS.get(status["state"], Checks.PENDING) if status["total_count"] else Checks.NONE
+        return self._client.read(f"{_repo(id)}/commits/{sha}/status", _statuses)
 
     def commit(
         self, id: RepositoryId, *, branch: str, parent: str, message: str, changes: Sequence[FileChange]
@@ -159,19 +160,17 @@ class Gitea:
         """See Forge. None: the contents API knows no expected head, so it could write over a person's push."""
         return None
 
-    def _label(self, id: RepositoryId, number: int, names: Sequence[str]) -> Any:
+    def _label(self, id: RepositoryId, number: int, names: Sequence[str]) -> list[str]:
         """Labels go by their numbers here, and one that the repository does not have cannot be given."""
-        known = {label["name"]: label["id"] for label in self._client.read_all(f"{_repo(id)}/labels", _id)}
-        for name in names:
-            if name not in known:
-                _log.warning("%s has no label %s", id, name)
+        known = dict(self._client.read_all(f"{_repo(id)}/labels", lambda label: (label["name"], label["id"])))
         chosen = {"labels": [known[name] for name in names if name in known]}
-        return self._client.settle("POST", f"{_repo(id)}/issues/{number}/labels", chosen)
+        self._client.settle("POST", f"{_repo(id)}/issues/{number}/labels", chosen, ignore)
+        return [f"label {name}: the repository has none of this name" for name in names if name not in known]
 
-    def _own_fork(self, id: RepositoryId) -> Any:
-        forks = self._client.read_all(f"{_repo(id)}/forks", _id)
+    def _own_fork(self, id: RepositoryId) -> Repository | None:
         mine = self.login()
-        return next((data for data in forks if data["owner"]["login"] == mine), None)
+        forks = self._client.read_all(f"{_repo(id)}/forks", self._repository)
+        return next((fork for fork in forks if fork.id.path.split("/")[0] == mine), None)
 
     def _repository(self, data: Any) -> Repository:
         return Repository(
@@ -197,7 +196,7 @@ class Gitea:
             base=data["base"]["ref"],
             draft=draft,
             labels=tuple(label["name"] for label in data["labels"] or ()),
-            author=data["user"]["login"],
+            author=_login(data["user"]),
         )
 
 
@@ -221,9 +220,20 @@ def _is_draft(data: Any) -> bool:
     return str(data["title"]).startswith(_DRAFT)
 
 
+def _statuses(data: Any) -> Checks:
+    return _STATUS.get(data["state"], Checks.PENDING) if data["total_count"] else Checks.NONE
+
+
+def _login(user: Any) -> str:
+    """Of an account; empty where there is none any more."""
+    return str(user["login"]) if user else ""
+
+
+def _comments(data: Any) -> list[Comment]:
+    if not isinstance(data, list):
+        raise TypeError("no list")
+    return [Comment(_login(each["user"]), each["body"]) for each in sorted(data, key=lambda each: int(each["id"]))]
+
+
 def _repo(id: RepositoryId) -> str:
     return f"/repos/{quote(id.path)}"
-
-
-def _id(data: Any) -> Any:
-    return data["id"]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -26,9 +24,8 @@ from codemods.forge.protocol import (
     State,
     Unavailable,
 )
-from codemods.forge.wire import Client, best_effort
+from codemods.forge.wire import Client, best_effort, ignore
 
-_log = logging.getLogger(__name__)
 _BORN = "2026-01-01T00:00:00Z"
 """No pull request of the bot is older than the bot. Big repositories have tens of thousands that are."""
 _COMMIT = """
@@ -56,10 +53,10 @@ class GitHub:
         """See Forge. An app's token has no user; ``viewer`` knows its name all the same."""
         if self._login is None:
             try:
-                self._login = str(self._client.read("/user")["login"])
+                self._login = self._client.read("/user", _login)
             except Denied:
-                answer = self._client.settle("POST", GRAPHQL, {"query": "query { viewer { login } }", "variables": {}})
-                self._login = str(answer["data"]["viewer"]["login"])
+                asked = {"query": "query { viewer { login } }", "variables": {}}
+                self._login = self._client.settle("POST", GRAPHQL, asked, lambda data: _login(data["data"]["viewer"]))
         return self._login
 
     def git_login(self) -> GitLogin:
@@ -68,26 +65,25 @@ class GitHub:
 
     def repository(self, id: RepositoryId) -> Repository:
         """See Forge. One that was renamed comes back under its new name, which the rest has to use."""
-        return self._repository(self._client.read_moved(_repo(id)))
+        return self._client.read_moved(_repo(id), self._repository)
 
     def repositories(self, owner: str) -> Iterator[Repository]:
         """See Forge."""
         try:
-            found = self._client.read_all(f"/orgs/{quote(owner)}/repos", _id, type="all")
+            found = self._client.read_all(f"/orgs/{quote(owner)}/repos", self._repository, type="all")
         except NotFound:
             if owner == self.login():
-                found = self._client.read_all("/user/repos", _id, affiliation="owner")
+                found = self._client.read_all("/user/repos", self._repository, affiliation="owner")
             else:
-                found = self._client.read_all(f"/users/{quote(owner)}/repos", _id, type="owner")
-        yield from map(self._repository, sorted(found, key=lambda data: str(data["full_name"])))
+                found = self._client.read_all(f"/users/{quote(owner)}/repos", self._repository, type="owner")
+        yield from sorted(found, key=lambda repository: repository.id.path)
 
     def fork(self, id: RepositoryId) -> Repository:
         """See Forge. Asking again for a fork that is there answers with it."""
-        data = self._client.settle("POST", f"{_repo(id)}/forks", {"default_branch_only": True})
-        fork = self._repository(data)
+        fork = self._client.settle("POST", f"{_repo(id)}/forks", {"default_branch_only": True}, self._repository)
         for wait in (1, 2, 4, 8, 16, 32, 0):
             try:
-                self._client.read(f"{_repo(fork.id)}/branches/{quote(fork.default_branch, safe='')}")
+                self._client.read(f"{_repo(fork.id)}/branches/{quote(fork.default_branch, safe='')}", ignore)
             except NotFound:
                 self._sleep(wait)
             else:
@@ -97,10 +93,12 @@ class GitHub:
     def pull_requests(self, id: RepositoryId, *, branch_prefix: str) -> Iterator[PullRequest]:
         """See Forge. A list, not a search: the index is minutes late, and late means a second one."""
         path, order = f"{_repo(id)}/pulls", {"sort": "created", "direction": "desc"}
-        found = self._client.read_since(path, _id, _BORN, state="all", **order)
-        for data in sorted(found, key=lambda data: -data["number"]):
-            if data["head"]["ref"].startswith(branch_prefix):
-                yield self._pull_request(data)
+
+        def ours(data: Any) -> PullRequest | None:
+            return self._pull_request(data) if data["head"]["ref"].startswith(branch_prefix) else None
+
+        found = self._client.read_since(path, ours, _BORN, state="all", **order)
+        yield from sorted(found, key=lambda pull: -pull.number)
 
     def open_pull_request(self, id: RepositoryId, new: NewPullRequest) -> PullRequest:
         """See Forge."""
@@ -109,58 +107,57 @@ class GitHub:
         wanted["head"] = new.branch if new.head == id else f"{owner}:{new.branch}"
         if new.head != id and id.path.startswith(f"{owner}/"):
             wanted["head_repo"] = name
-        made = self._pull_request(self._client.create(f"{_repo(id)}/pulls", wanted))
-        issue = f"{_repo(id)}/issues/{made.number}"
+        return self._client.create(f"{_repo(id)}/pulls", wanted, self._pull_request)
+
+    def furnish(self, id: RepositoryId, number: int, new: NewPullRequest) -> list[str]:
+        """See Forge."""
+        missing: list[str] = []
+        issue = f"{_repo(id)}/issues/{number}"
         if new.labels:
-            with best_effort(_log, f"labels on {made.url}"):
-                labels = self._client.settle("POST", f"{issue}/labels", {"labels": list(new.labels)})
-                made = replace(made, labels=tuple(label["name"] for label in labels))
+            with best_effort(missing, "labels"):
+                self._client.settle("POST", f"{issue}/labels", {"labels": list(new.labels)}, ignore)
         if new.assignees:
-            with best_effort(_log, f"assignees of {made.url}"):
-                self._client.settle("POST", f"{issue}/assignees", {"assignees": list(new.assignees)})
+            with best_effort(missing, "assignees"):
+                self._client.settle("POST", f"{issue}/assignees", {"assignees": list(new.assignees)}, ignore)
         if new.reviewers:
-            with best_effort(_log, f"reviewers of {made.url}"):
-                path = f"{_repo(id)}/pulls/{made.number}/requested_reviewers"
-                self._client.settle("POST", path, _reviewers(new.reviewers))
-        return made
+            with best_effort(missing, "reviewers"):
+                path = f"{_repo(id)}/pulls/{number}/requested_reviewers"
+                self._client.settle("POST", path, _reviewers(new.reviewers), ignore)
+        return missing
 
     def update_pull_request(
         self, id: RepositoryId, number: int, *, title: str | None = None, body: str | None = None
     ) -> PullRequest:
         """See Forge."""
         fields = {"title": title, "body": body}
-        return self._change(id, number, {key: value for key, value in fields.items() if value is not None})
+        changes = {key: value for key, value in fields.items() if value is not None}
+        return self._client.settle("PATCH", f"{_repo(id)}/pulls/{number}", changes, self._pull_request)
 
     def close_pull_request(self, id: RepositoryId, number: int) -> None:
         """See Forge."""
-        self._change(id, number, {"state": "closed"})
+        self._client.settle("PATCH", f"{_repo(id)}/pulls/{number}", {"state": "closed"}, ignore)
 
     def comments(self, id: RepositoryId, number: int) -> Iterator[Comment]:
         """See Forge."""
-        found = self._client.read_all(f"{_repo(id)}/issues/{number}/comments", _id)
-        for data in sorted(found, key=_id):
-            yield Comment((data.get("user") or {}).get("login", ""), data.get("body") or "")
+        yield from self._client.read_all(f"{_repo(id)}/issues/{number}/comments", _comment)
 
     def comment(self, id: RepositoryId, number: int, body: str) -> None:
         """See Forge."""
-        self._client.create(f"{_repo(id)}/issues/{number}/comments", {"body": body})
+        self._client.create(f"{_repo(id)}/issues/{number}/comments", {"body": body}, ignore)
 
     def delete_branch(self, id: RepositoryId, branch: str) -> None:
         """See Forge."""
         try:
-            self._client.settle("DELETE", f"{_repo(id)}/git/refs/heads/{quote(branch)}")
+            self._client.settle("DELETE", f"{_repo(id)}/git/refs/heads/{quote(branch)}", None, ignore)
         except NotFound:
             return
 
     def checks(self, id: RepositoryId, sha: str) -> Checks:
         """See Forge. Both kinds: the older statuses and the check runs of apps and Actions."""
-        status = self._client.read(f"{_repo(id)}/commits/{sha}/status")
-        runs = self._client.read_all(f"{_repo(id)}/commits/{sha}/check-runs", _id, within="check_runs")
-        states = [_check(run) for run in runs]
-        if status["total_count"]:
-            states.append(_STATUS[status["state"]])
+        statuses = self._client.read(f"{_repo(id)}/commits/{sha}/status", _statuses)
+        runs = self._client.read_all(f"{_repo(id)}/commits/{sha}/check-runs", _check, within="check_runs")
         for worst in (Checks.FAILED, Checks.PENDING, Checks.PASSED):
-            if worst in states:
+            if worst in (statuses, *runs):
                 return worst
         return Checks.NONE
 
@@ -183,11 +180,11 @@ class GitHub:
             "expectedHeadOid": parent,
             "fileChanges": {"additions": additions, "deletions": deletions},
         }
-        answer = self._client.create(GRAPHQL, {"query": _COMMIT, "variables": {"input": about}})
-        return str(answer["data"]["createCommitOnBranch"]["commit"]["oid"])
-
-    def _change(self, id: RepositoryId, number: int, fields: dict[str, str]) -> PullRequest:
-        return self._pull_request(self._client.settle("PATCH", f"{_repo(id)}/pulls/{number}", fields))
+        return self._client.create(
+            GRAPHQL,
+            {"query": _COMMIT, "variables": {"input": about}},
+            lambda data: str(data["data"]["createCommitOnBranch"]["commit"]["oid"]),
+        )
 
     def _repository(self, data: Any) -> Repository:
         # An app's token reports no permissions of a user, and it could not fork either: git push will tell.
@@ -216,11 +213,16 @@ class GitHub:
             base=data["base"]["ref"],
             draft=bool(data.get("draft")),
             labels=tuple(label["name"] for label in data["labels"]),
-            author=(data.get("user") or {}).get("login", ""),
+            author=_login(data["user"]),
         )
 
 
 _STATUS = {"success": Checks.PASSED, "pending": Checks.PENDING, "failure": Checks.FAILED, "error": Checks.FAILED}
+
+
+def _statuses(data: Any) -> Checks:
+    """The combined one says "pending" where nobody has set any."""
+    return _STATUS[data["state"]] if data["total_count"] else Checks.NONE
 
 
 def _check(run: Any) -> Checks:
@@ -235,9 +237,14 @@ def _reviewers(names: Sequence[str]) -> dict[str, list[str]]:
     return {"reviewers": [name for name in names if "/" not in name], "team_reviewers": teams}
 
 
+def _login(user: Any) -> str:
+    """Of an account; empty where it is null, because the account was deleted."""
+    return str(user["login"]) if user else ""
+
+
+def _comment(data: Any) -> Comment:
+    return Comment(_login(data["user"]), data["body"] or "")
+
+
 def _repo(id: RepositoryId) -> str:
     return f"/repos/{quote(id.path)}"
-
-
-def _id(data: Any) -> Any:
-    return data["id"]

@@ -176,7 +176,13 @@ class Forge(Protocol):
         """Those into this repository, open, closed and merged, whose branch starts so; newest first."""
 
     def open_pull_request(self, id: RepositoryId, new: NewPullRequest) -> PullRequest:
-        """Sent once. Raises Exists, Denied, Uncertain. Labels and people are best effort, added after it."""
+        """Sent once, without labels and people. Raises Exists, Denied, Uncertain."""
+
+    def furnish(self, id: RepositoryId, number: int, new: NewPullRequest) -> list[str]:
+        """Add the labels and people of a new pull request; doing it again changes nothing.
+
+        They are nice to have: what could not be set is told, a line each, and no error.
+        """
 
     def update_pull_request(
         self, id: RepositoryId, number: int, *, title: str | None = None, body: str | None = None

@@ -9,13 +9,12 @@ caller gets ``Uncertain``.
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from codemods.forge.protocol import Denied, Exists, ForgeError, NotFound, Unavailable, Uncertain
@@ -26,6 +25,9 @@ PATIENCE = 60.0
 TIMEOUT = 30
 AGENT = "loopmend"
 Query = Mapping[str, str | int | bool]
+T = TypeVar("T")
+Take = Callable[[Any], T]
+"""Makes something of the data of an answer; it may trip over data that is not as the API says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,70 +131,96 @@ class Client:
     """What this forge calls the parameter."""
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
-    def read(self, path: str, **query: str | int | bool) -> Any:
-        """The data at ``path``. Raises NotFound, Denied, Unavailable."""
-        return self._patiently("GET", path, query, None).data
+    def read(self, path: str, take: Take[T], **query: str | int | bool) -> T:
+        """What ``take`` makes of the data at ``path``. Raises NotFound, Denied, Unavailable."""
+        answer = self._patiently("GET", path, query, None)
+        with self._understood("GET", path, ForgeError):
+            return take(answer.data)
 
-    def read_moved(self, path: str) -> Any:
+    def read_moved(self, path: str, take: Take[T]) -> T:
         """As ``read``, and where the forge says that it has moved, from there: once, and on the same host."""
         try:
-            return self.read(path)
+            return self.read(path, take)
         except Moved as moved:
-            if not moved.path.startswith(self.wire.root):
+            if not moved.path.startswith(f"{self.wire.root}/"):
                 raise
-            return self.read(moved.path.removeprefix(self.wire.root))
+            return self.read(moved.path.removeprefix(self.wire.root), take)
 
     def read_all(
-        self, path: str, key: Callable[[Any], Any], *, within: str | None = None, **query: str | int | bool
-    ) -> list[Any]:
-        """Every item of a list that comes in pages, each once; ``within`` names the list in an envelope.
+        self, path: str, take: Take[T | None], *, within: str | None = None, **query: str | int | bool
+    ) -> list[T]:
+        """Every item of a list that comes in pages, each once, by id; ``within`` names the list in an envelope.
 
-        A list that changes between two pages moves its items over the edge of a page: one is seen
-        twice, or never. So what took more than one page is read until nothing new turns up.
+        What ``take`` makes nothing of is left out. A list that changes between two pages moves its items
+        over the edge of a page: one is seen twice, or never. So what took more than one page is read until
+        nothing new turns up.
         """
-        found: dict[Any, Any] = {}
+        found: dict[int, Any] = {}
         for _ in range(ATTEMPTS):
             known = len(found)
             pages = list(self._pages(path, within, query))
-            found |= {key(item): item for page in pages for item in page}
+            found |= {item["id"]: item for page in pages for item in page}
             if len(pages) == 1 or len(found) == known:
                 break
-        return list(found.values())
+        return self._taken(path, found, take)
 
-    def read_since(self, path: str, key: Callable[[Any], Any], since: str, **query: str | int | bool) -> list[Any]:
+    def read_since(self, path: str, take: Take[T | None], since: str, **query: str | int | bool) -> list[T]:
         """Of a list that only grows, newest first, what was created at ``since`` or later; each item once."""
-        found: dict[Any, Any] = {}
+        found: dict[int, Any] = {}
         for page in self._pages(path, None, query):
-            found |= {key(item): item for item in page if item["created_at"] >= since}
-            if page and page[-1]["created_at"] < since:
-                break
-        return list(found.values())
+            with self._understood("GET", path, ForgeError):
+                found |= {item["id"]: item for item in page if item["created_at"] >= since}
+                if page and page[-1]["created_at"] < since:
+                    break
+        return self._taken(path, found, take)
 
     def _pages(self, path: str, within: str | None, query: Query) -> Iterator[list[Any]]:
         query = {self.page_size: 100, **query}
         while True:
             answer = self._patiently("GET", path, query, None)
-            yield answer.data[within] if within else answer.data or []
+            with self._understood("GET", path, ForgeError):
+                page = answer.data[within] if within else answer.data
+                if not isinstance(page, list) or not all(isinstance(item["id"], int) for item in page):
+                    raise TypeError("no list of numbered items")  # an empty object is no empty list
+            yield page
             if answer.next_page is None:
                 return
             # Only the query is taken from the forge: whatever host a link names gets no token.
             query = dict(parse_qsl(urlsplit(answer.next_page).query))
 
-    def create(self, path: str, body: Any) -> Any:
+    def _taken(self, path: str, found: Mapping[int, Any], take: Take[T | None]) -> list[T]:
+        with self._understood("GET", path, ForgeError):
+            made = [take(found[id]) for id in sorted(found)]
+        return [each for each in made if each is not None]
+
+    def create(self, path: str, body: Any, take: Take[T]) -> T:
         """POST once. Raises Exists, Denied, Unavailable (nothing happened) or Uncertain."""
         try:
             answer = self._once("POST", path, {}, body)
         except NotSent as error:
             raise Unavailable(self.hide(f"could not connect: {error}")) from None
         except Lost as error:
-            raise Uncertain(self.hide(f"no answer to POST {path}: {error}")) from None
+            raise Uncertain(self.hide(f"no usable answer to POST {path}: {error}")) from None
         if answer.status >= 500:
             raise Uncertain(self.hide(f"POST {path} was answered with {answer.status} {answer.message}".rstrip()))
-        return self._checked("POST", path, answer).data
+        answer = self._checked("POST", path, answer)
+        with self._understood("POST", path, Uncertain):
+            return take(answer.data)
 
-    def settle(self, method: str, path: str, body: Any = None) -> Any:
+    def settle(self, method: str, path: str, body: Any, take: Take[T]) -> T:
         """A write whose repetition changes nothing, asked again when the forge is not well."""
-        return self._patiently(method, path, {}, body).data
+        answer = self._patiently(method, path, {}, body)
+        with self._understood(method, path, Uncertain):
+            return take(answer.data)
+
+    @contextmanager
+    def _understood(self, method: str, path: str, otherwise: type[ForgeError]) -> Iterator[None]:
+        """For what reads data: data of another shape than the API's is the forge's fault, or a proxy's."""
+        try:
+            yield
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+            told = "the answer is not what this forge's API promises; is there a proxy in between?"
+            raise otherwise(self.hide(f"{method} {path}: {told}")) from None
 
     def _patiently(self, method: str, path: str, query: Query, body: Any) -> Answer:
         for attempt in range(1, ATTEMPTS + 1):
@@ -213,7 +241,7 @@ class Client:
         except NotSent as error:
             raise Unavailable(self.hide(f"could not connect: {error}")) from None
         except Lost as error:
-            raise unknown(self.hide(f"no answer to {method} {path}: {error}")) from None
+            raise unknown(self.hide(f"no usable answer to {method} {path}: {error}")) from None
         if answer.status >= 500:
             problem = unknown(self.hide(f"{method} {path} was answered with {answer.status} {answer.message}".rstrip()))
             if isinstance(problem, Unavailable):
@@ -247,16 +275,20 @@ def by_status(answer: Answer) -> ForgeError | None:
     if status == 403:
         return Denied(told or "the token may not do this")
     if status in (404, 410):
-        return NotFound(told or "not found")
+        return NotFound(told or ("not found" if answer.data else "not found, by something that is no such API"))
     if status == 409:
         return Exists(told or "there already")
     return ForgeError(told or "the request was refused")
 
 
+def ignore(data: Any) -> None:
+    """Takes nothing out of an answer."""
+
+
 @contextmanager
-def best_effort(log: logging.Logger, what: str) -> Iterator[None]:
-    """For what is nice to have: a refusal is written into the log, and that is all."""
+def best_effort(missing: list[str], what: str) -> Iterator[None]:
+    """For what is nice to have: a refusal is one line more of what is missing, and that is all."""
     try:
         yield
     except ForgeError as error:
-        log.warning("could not set %s: %s", what, error)
+        missing.append(f"{what}: {error}")

@@ -1,6 +1,6 @@
 """The git command line."""
 
 from codemods.git.clone import Blob, Clone, Person
-from codemods.git.process import GitError, MovedError, Remote, kill_group, origin
+from codemods.git.process import GitError, MovedError, RefusedError, Remote, origin
 
-__all__ = ["Blob", "Clone", "GitError", "MovedError", "Person", "Remote", "kill_group", "origin"]
+__all__ = ["Blob", "Clone", "GitError", "MovedError", "Person", "RefusedError", "Remote", "origin"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codemods.git.process import GitError, MovedError, Remote, environment_for, run_git
+from codemods.git.process import GitError, MovedError, RefusedError, Remote, environment_for, run_git
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,8 @@ class Clone:
 
         Of the two, nothing means that the branch is not there.
 
-        Raises MovedError when it does not. Any other GitError leaves it open whether the push took effect.
+        Raises MovedError when it does not, and RefusedError when the server takes no such push. Any other
+        GitError leaves it open whether the push took effect.
         """
         ref = f"refs/heads/{branch}"
         remote = to or self._remote
@@ -176,6 +178,10 @@ class Clone:
         except GitError as error:
             if "(stale info)" in str(error):
                 raise MovedError(f"{branch} has moved") from error
+            if refused := re.search(r"\[remote rejected\] \((.*)\)", str(error)):
+                said = "; ".join(re.findall(r"^remote: *(?:error: *)?(\S.*?) *$", str(error), re.MULTILINE))
+                why = f"{refused[1]}: {said}" if said else refused[1]
+                raise RefusedError(f"the server does not take a push to {branch} ({why})") from error
             raise
 
     @contextlib.contextmanager

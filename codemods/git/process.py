@@ -7,15 +7,15 @@ helper that reads it answers for one origin only (``http.extraHeader`` would fol
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from codemods.git import children
 
 _LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 _KEPT = (
@@ -69,6 +69,10 @@ class GitError(Exception):
 
 class MovedError(GitError):
     """The branch is not where the push expected it."""
+
+
+class RefusedError(GitError):
+    """The server has looked at the push and does not take it; asking again is no use."""
 
 
 @dataclass(frozen=True)
@@ -140,33 +144,25 @@ def run_git(
     with tempfile.TemporaryFile() as given:
         given.write(stdin)
         given.seek(0)
-        process = subprocess.Popen(
-            command, cwd=cwd, env=env, stdin=given, stdout=stdout, stderr=subprocess.PIPE, start_new_session=True
-        )
         try:
-            out, err = process.communicate(timeout=timeout)
-        except BaseException as error:
-            kill_group(process)
-            process.communicate()
-            if isinstance(error, subprocess.TimeoutExpired):
+            process = children.start(command, cwd=cwd, env=env, stdin=given, stdout=stdout, stderr=subprocess.PIPE)
+        except FileNotFoundError:
+            raise GitError("git is not installed, or not on the PATH") from None
+        except children.HaltedError as error:
+            raise GitError(str(error)) from None
+        with process:
+            try:
+                out, err = process.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
                 raise GitError(f"git {verb} took longer than {timeout:g} s") from None
-            raise
+            finally:
+                children.end(process)
     if process.returncode:
         said = (err.decode("utf-8", "replace") + (out or b"").decode("utf-8", "replace")).strip()
         if password := env.get("LOOPMEND_GIT_PASSWORD"):
             said = said.replace(password, "***")
         raise GitError(f"git {verb}: {said[-1000:] or f'exit code {process.returncode}'}")
     return out or b""
-
-
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process that was started in a session of its own, with all that it has started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    process.wait()
 
 
 def origin(checkout: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codemods.bot.look import Looker
-from tests.bot.forge_memory import MemoryForge
+from tests.bot.forge_memory import ServedForge
 from tests.bot.git_server import GitServer
 
 
@@ -28,5 +28,5 @@ def server(tmp_path: Path) -> Iterator[GitServer]:
 
 
 @pytest.fixture
-def forge(server: GitServer, look: Looker) -> MemoryForge:
-    return MemoryForge(server, look)
+def forge(server: GitServer, look: Looker) -> ServedForge:
+    return ServedForge(server, look)

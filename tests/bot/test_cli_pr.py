@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from codemods.forge import select
-from codemods.forge.protocol import Checks, Forge, RepositoryId, State
-from tests.bot.forge_memory import MemoryForge
+from codemods.forge.protocol import Forge, RepositoryId, State
+from tests.bot.forge_memory import ServedForge
 from tests.bot.shop import DANGLING, unclosed
 from tests.conftest import Loopmend, Result
 
@@ -18,7 +18,7 @@ Bot = Callable[..., Result]
 
 
 @pytest.fixture
-def bot(loopmend: Loopmend, forge: MemoryForge, monkeypatch: pytest.MonkeyPatch) -> Bot:
+def bot(loopmend: Loopmend, forge: ServedForge, monkeypatch: pytest.MonkeyPatch) -> Bot:
     """The command line, on the forge in memory."""
     asked: list[tuple[RepositoryId, object, object]] = []
 
@@ -34,11 +34,11 @@ def bot(loopmend: Loopmend, forge: MemoryForge, monkeypatch: pytest.MonkeyPatch)
     return lambda *arguments: loopmend("pr", *arguments)
 
 
-def repo(forge: MemoryForge, name: str = "shop") -> str:
+def repo(forge: ServedForge, name: str = "shop") -> str:
     return f"{forge.server.url}/ann/{name}"
 
 
-def test_one_repository_from_a_dry_run_to_the_end(bot: Bot, forge: MemoryForge) -> None:
+def test_one_repository_from_a_dry_run_to_the_end(bot: Bot, forge: ServedForge) -> None:
     dry = bot("--repo", repo(forge), "--dry-run", "--select", "LM2,LM301")
     assert (dry.code, dry.err) == (1, "2 would open.\n")
     assert dry.out.count("\n--- body ---\n<!-- loopmend:pull-request") == 2
@@ -53,7 +53,7 @@ def test_one_repository_from_a_dry_run_to_the_end(bot: Bot, forge: MemoryForge) 
     assert bot("--repo", repo(forge), "-q").err == ""
 
 
-def test_inside_of_a_checkout(bot: Bot, forge: MemoryForge, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inside_of_a_checkout(bot: Bot, forge: ServedForge, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "name a repository with --repo" in bot().err
     config = project / ".git" / "config"
     config.write_text(f'[core]\n\trepositoryformatversion = 0\n[remote "origin"]\n\turl = {repo(forge)}.git\n')
@@ -66,11 +66,11 @@ def test_inside_of_a_checkout(bot: Bot, forge: MemoryForge, project: Path, monke
     assert "ann/clean (nothing to mend in 1 files)" in bot().out
 
 
-def test_an_organisation_its_state_and_taking_everything_back(bot: Bot, forge: MemoryForge, tmp_path: Path) -> None:
+def test_an_organisation_its_state_and_taking_everything_back(bot: Bot, forge: ServedForge, tmp_path: Path) -> None:
     where = ("--org", "ann", "--host", forge.host)
     done = bot(*where, "--journal", str(tmp_path / "j"), "--jobs", "1")
     assert (done.code, done.err) == (0, "1 clean, 2 opened.\n")
-    forge.known["ann/shop"].checks = Checks.PASSED
+    forge.check("ann/shop", "passed")
     shown = bot("status", *where)
     assert shown.out.count("(checks: passed)") == 2
     theirs = forge.pulls("ann/shop")[1]
@@ -84,7 +84,7 @@ def test_an_organisation_its_state_and_taking_everything_back(bot: Bot, forge: M
     assert bot("--repo", repo(forge), "--select", "LM201").err == "1 left, 1 opened.\n", "that was nobody's no"
 
 
-def test_a_file_with_repositories(bot: Bot, forge: MemoryForge, tmp_path: Path) -> None:
+def test_a_file_with_repositories(bot: Bot, forge: ServedForge, tmp_path: Path) -> None:
     file = tmp_path / "fleet.toml"
     file.write_text(
         f'repositories = ["{repo(forge, "clean")}"]\n'
@@ -98,20 +98,20 @@ def test_a_file_with_repositories(bot: Bot, forge: MemoryForge, tmp_path: Path) 
     assert [pull.labels for pull in forge.pulls("ann/shop")] == [("asyncio",)]
 
 
-def test_the_first_few_and_the_rest(bot: Bot, forge: MemoryForge, tmp_path: Path) -> None:
+def test_the_first_few_and_the_rest(bot: Bot, forge: ServedForge, tmp_path: Path) -> None:
     forge.add("ann/third", {"a.py": DANGLING})
     arguments = ("--org", "ann", "--host", forge.host, "--first", "1", "--journal", str(tmp_path / "j"))
     assert bot(*arguments).code == 0
-    forge.known["ann/shop"].checks = Checks.FAILED
+    forge.check("ann/shop", "failed")
     held = bot(*arguments)
     assert held.code == 1
     assert "the others wait, because these failed" in held.err
-    forge.known["ann/shop"].checks = Checks.PASSED
+    forge.check("ann/shop", "passed")
     assert "1 opened" in bot(*arguments).err
     assert len(forge.pulls("ann/third")) == 1
 
 
-def test_what_fails_is_exit_code_2(bot: Bot, forge: MemoryForge) -> None:
+def test_what_fails_is_exit_code_2(bot: Bot, forge: ServedForge) -> None:
     done = bot("--repo", repo(forge, "gone"))
     assert (done.code, done.err) == (2, "1 failed.\n")
     assert "(there is no ann/gone)" in done.out

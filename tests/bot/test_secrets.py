@@ -15,7 +15,7 @@ from codemods.bot.visit import Visit
 from codemods.forge.protocol import RepositoryId
 from codemods.git import Clone, GitError, Remote
 from codemods.git.process import environment_for
-from tests.bot.forge_memory import MemoryForge, git
+from tests.bot.forge_memory import ServedForge, git
 from tests.bot.git_server import TOKEN, GitServer
 from tests.bot.shop import unclosed
 
@@ -49,18 +49,18 @@ def spy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return log
 
 
-def visit(forge: MemoryForge, id: RepositoryId, **policy: object) -> list[Row]:
+def visit(forge: ServedForge, id: RepositoryId, **policy: object) -> list[Row]:
     return Visit(forge, id, Policy(**policy), forge.look, sleep=lambda seconds: None).run()  # type: ignore[arg-type]
 
 
 def test_the_token_is_nowhere(
-    forge: MemoryForge, temporary: Path, spy: Path, capfd: pytest.CaptureFixture[str]
+    forge: ServedForge, temporary: Path, spy: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     id = forge.add("ann/shop", {"a.py": unclosed("one")})
     rows = visit(forge, id, verify="env; cat /proc/$PPID/cmdline; git config --list --show-origin")
     forge.commit_files("ann/shop", "main", {"b.py": unclosed("two")})
     rows += visit(forge, id)
-    forge.known["ann/shop"].can_push = False
+    forge.repo("ann/shop").writers.clear()
     rows += visit(forge, id)
     forge.server.token = "another"
     rows += visit(forge, id)
@@ -91,7 +91,7 @@ def test_urls_that_are_not_cloned(url: str) -> None:
         Remote(url)
 
 
-def test_a_token_that_is_wrong_is_an_error_without_it(forge: MemoryForge, tmp_path: Path) -> None:
+def test_a_token_that_is_wrong_is_an_error_without_it(forge: ServedForge, tmp_path: Path) -> None:
     forge.add("ann/shop", {"a.py": "print(1)\n"})
     remote = Remote(f"{forge.server.url}/ann/shop.git", "x-access-token", "wrong-wrong")
     with pytest.raises(GitError, match="Authentication failed") as caught:
@@ -99,7 +99,7 @@ def test_a_token_that_is_wrong_is_an_error_without_it(forge: MemoryForge, tmp_pa
     assert "wrong-wrong" not in str(caught.value)
 
 
-def test_nothing_of_the_repository_is_run_or_followed(forge: MemoryForge, tmp_path: Path) -> None:
+def test_nothing_of_the_repository_is_run_or_followed(forge: ServedForge, tmp_path: Path) -> None:
     mark = tmp_path / "it-was-run"
     touch = f"__import__('pathlib').Path({str(mark)!r}).touch()\n"
     files = {
@@ -122,7 +122,7 @@ def test_nothing_of_the_repository_is_run_or_followed(forge: MemoryForge, tmp_pa
     assert [row.what for row in visit(forge, id)] == ["opened"]
     assert not mark.exists()
     (pull,) = forge.pulls("ann/evil")
-    changed = git(forge.bare("ann/evil"), "diff-tree", "-r", "--no-commit-id", pull.head_sha).splitlines()
+    changed = git(forge.repo("ann/evil").bare, "diff-tree", "-r", "--no-commit-id", pull.head_sha).splitlines()
     assert sorted((line.split()[1], line.split()[4], line.split()[5]) for line in changed) == [
         ("100644", "M", "a.py"),
         ("100755", "M", "run.py"),
@@ -131,9 +131,9 @@ def test_nothing_of_the_repository_is_run_or_followed(forge: MemoryForge, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["..", ".git", ".GIT"])
-def test_a_tree_that_leaves_itself_is_refused(forge: MemoryForge, tmp_path: Path, name: str) -> None:
+def test_a_tree_that_leaves_itself_is_refused(forge: ServedForge, tmp_path: Path, name: str) -> None:
     id = forge.add("ann/evil", {"a.py": unclosed("one")})
-    bare = forge.bare("ann/evil")
+    bare = forge.repo("ann/evil").bare
     inner = bytes.fromhex(git(bare, "rev-parse", "main:a.py"))
     tree = _raw_tree(bare, tmp_path, b"100644 evil.py\0" + inner)
     top = _raw_tree(bare, tmp_path, b"100644 a.py\0" + inner + f"40000 {name}\0".encode() + bytes.fromhex(tree))
@@ -146,7 +146,7 @@ def test_a_tree_that_leaves_itself_is_refused(forge: MemoryForge, tmp_path: Path
     assert {row.what for row in visit(forge, id)} <= {"opened", "failed"}, "git may refuse it as well"
 
 
-def test_what_the_tests_write_is_private(tmp_path: Path, forge: MemoryForge) -> None:
+def test_what_the_tests_write_is_private(tmp_path: Path, forge: ServedForge) -> None:
     """The files of a private repository are laid out for its owner only."""
     forge.add("ann/shop", {"a.py": "print(1)\n"})
     remote = Remote(f"{forge.server.url}/ann/shop.git", "x-access-token", TOKEN)

@@ -14,21 +14,21 @@ from codemods.bot.deliver import Row
 from codemods.bot.policy import Policy
 from codemods.bot.verify import Result, Verified, run
 from codemods.bot.visit import Visit
-from codemods.forge.protocol import Denied, FileChange, RepositoryId, State, Uncertain
-from tests.bot.forge_memory import Fault, MemoryForge, git
+from codemods.forge.protocol import FileChange, RepositoryId, State, Uncertain
+from tests.bot.forge_memory import Fault, ServedForge
 from tests.bot.shop import unclosed
 
 
-def visit(forge: MemoryForge, id: RepositoryId, **policy: object) -> list[Row]:
+def visit(forge: ServedForge, id: RepositoryId, **policy: object) -> list[Row]:
     return Visit(forge, id, Policy(**policy), forge.look, sleep=lambda seconds: None).run()  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def shop(forge: MemoryForge) -> RepositoryId:
+def shop(forge: ServedForge) -> RepositoryId:
     return forge.add("ann/shop", {"a.py": unclosed("one"), "data.txt": "in the checkout, though no look needs it\n"})
 
 
-def test_both_results_are_in_the_description(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_both_results_are_in_the_description(forge: ServedForge, shop: RepositoryId) -> None:
     assert [row.what for row in visit(forge, shop, verify="grep -c 'async with' a.py; cat data.txt; exit 3")] == [
         "opened"
     ]
@@ -38,14 +38,14 @@ def test_both_results_are_in_the_description(forge: MemoryForge, shop: Repositor
     assert "\n1\nin the checkout" in after
 
 
-def test_worse_after_it_means_no_pull_request(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_worse_after_it_means_no_pull_request(forge: ServedForge, shop: RepositoryId) -> None:
     (row,) = visit(forge, shop, verify="! grep 'async with' a.py")
     assert (row.what, row.why.split(":")[0]) == ("skipped", "`! grep 'async with' a.py` is worse after it")
     assert sorted(forge.branches("ann/shop")) == ["main"]
     assert forge.pulls("ann/shop") == []
 
 
-def test_worse_after_an_update_leaves_the_old_one(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_worse_after_an_update_leaves_the_old_one(forge: ServedForge, shop: RepositoryId) -> None:
     visit(forge, shop)
     before = forge.branches("ann/shop")
     forge.commit_files("ann/shop", "main", {"b.py": unclosed("two")})
@@ -112,37 +112,32 @@ def _is_gone(pid: int) -> bool:
 # -- commits through the API ------------------------------------------------------------------
 
 
-class Signing(MemoryForge):
-    """A forge that makes commits itself, as GitHub does for an app."""
-
-    twisted = False
+class Twisting(ServedForge):
+    """Puts something into the commits that it makes."""
 
     def commit(
         self, id: RepositoryId, *, branch: str, parent: str, message: str, changes: Sequence[FileChange]
     ) -> str | None:
-        with self._call("commit"):
-            if self.head(id.path, branch) != parent:
-                raise Denied("Expected branch to point to another commit")
-            files = {change.path: (change.content or b"").decode() for change in changes}
-            if self.twisted:
-                files["more.py"] = "evil\n"
-            return self.commit_files(id.path, branch, files, message=message.strip())
+        more = (*changes, FileChange("more.py", b"evil\n"))
+        return super().commit(id, branch=branch, parent=parent, message=message, changes=more)
 
 
 @pytest.fixture
-def signing(forge: MemoryForge) -> Signing:
-    return Signing(forge.server, forge.look)
+def signing(forge: ServedForge) -> ServedForge:
+    """A forge that makes commits itself, as GitHub does for an app."""
+    forge.signs = True
+    return forge
 
 
-def author(forge: MemoryForge, branch: str) -> str:
-    return git(forge.bare("ann/shop"), "log", "-1", "--format=%cn", branch)
+def author(forge: ServedForge, branch: str) -> str:
+    return forge.repo("ann/shop").git("log", "-1", "--format=%cn", branch)
 
 
-def test_the_forge_makes_the_commit_where_it_can(signing: Signing) -> None:
+def test_the_forge_makes_the_commit_where_it_can(signing: ServedForge) -> None:
     id = signing.add("ann/shop", {"a.py": unclosed("one")})
     assert [row.what for row in visit(signing, id, api_commits=True)] == ["opened"]
     (pull,) = signing.pulls("ann/shop")
-    assert author(signing, pull.branch) == "Ann"
+    assert author(signing, pull.branch) == "somebody"
     assert sorted(signing.branches("ann/shop")) == [pull.branch, "main"], "the branch to work on is gone"
     assert [row.what for row in visit(signing, id, api_commits=True)] == ["left"]
     signing.commit_files("ann/shop", "main", {"b.py": unclosed("two")})
@@ -153,24 +148,25 @@ def test_the_forge_makes_the_commit_where_it_can(signing: Signing) -> None:
 
 
 @pytest.mark.parametrize("took_effect", [False, True])
-def test_an_answer_about_a_commit_that_is_lost(signing: Signing, took_effect: bool) -> None:
+def test_an_answer_about_a_commit_that_is_lost(signing: ServedForge, took_effect: bool) -> None:
     id = signing.add("ann/shop", {"a.py": unclosed("one")})
     signing.faults.append(Fault("commit", Uncertain("lost"), took_effect))
     assert [row.what for row in visit(signing, id, api_commits=True)] == ["opened"]
     (pull,) = signing.pulls("ann/shop")
-    assert author(signing, pull.branch) == ("Ann" if took_effect else "loopmend")
+    assert author(signing, pull.branch) == ("somebody" if took_effect else "loopmend")
     assert sorted(signing.branches("ann/shop")) == [pull.branch, "main"]
 
 
-def test_a_commit_with_other_contents_is_not_used(signing: Signing) -> None:
-    id = signing.add("ann/shop", {"a.py": unclosed("one")})
-    signing.twisted = True
-    visit(signing, id, api_commits=True)
-    (pull,) = signing.pulls("ann/shop")
-    assert author(signing, pull.branch) == "loopmend"
-    assert "more.py" not in git(signing.bare("ann/shop"), "ls-tree", "-r", "--name-only", pull.branch)
+def test_a_commit_with_other_contents_is_not_used(forge: ServedForge) -> None:
+    twisting = Twisting(forge.server, forge.look)
+    twisting.signs = True
+    id = twisting.add("ann/shop", {"a.py": unclosed("one")})
+    visit(twisting, id, api_commits=True)
+    (pull,) = twisting.pulls("ann/shop")
+    assert author(twisting, pull.branch) == "loopmend"
+    assert "more.py" not in twisting.repo("ann/shop").git("ls-tree", "-r", "--name-only", pull.branch)
 
 
-def _tree_and_message(forge: MemoryForge, sha: str) -> tuple[str, str]:
-    tree, _, message = git(forge.bare("ann/shop"), "log", "-1", "--format=%T%n%B", sha).partition("\n")
+def _tree_and_message(forge: ServedForge, sha: str) -> tuple[str, str]:
+    tree, _, message = forge.repo("ann/shop").git("log", "-1", "--format=%T%n%B", sha).partition("\n")
     return tree, message

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from codemods.bot.marker import read
 from codemods.bot.policy import GroupBy, Policy
 from codemods.bot.visit import Visit
 from codemods.forge.protocol import RepositoryId, State
-from tests.bot.forge_memory import MemoryForge, table
+from tests.bot.forge_memory import ServedForge, table
 from tests.bot.shop import DANGLING, MAYBE_TWO_RUNS, unclosed
 
 Outcome = dict[str, list[str]]
 
 
-def visit(forge: MemoryForge, id: RepositoryId, **policy: object) -> Outcome:
+def visit(forge: ServedForge, id: RepositoryId, **policy: object) -> Outcome:
     """One run: the start of each branch's name, by what became of it."""
     rows = Visit(forge, id, Policy(**policy), forge.look, sleep=lambda seconds: None).run()  # type: ignore[arg-type]
     outcome: Outcome = {}
@@ -26,11 +24,11 @@ def visit(forge: MemoryForge, id: RepositoryId, **policy: object) -> Outcome:
 
 
 @pytest.fixture
-def shop(forge: MemoryForge) -> RepositoryId:
+def shop(forge: ServedForge) -> RepositoryId:
     return forge.add("ann/shop", {"app/a.py": unclosed("one"), "app/b.py": unclosed("two"), "beat.py": DANGLING})
 
 
-def test_a_second_run_changes_nothing(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_a_second_run_changes_nothing(forge: ServedForge, shop: RepositoryId) -> None:
     assert visit(forge, shop) == {"opened": ["lm201", "lm301"]}
     sessions, tasks = forge.pulls("ann/shop")
     assert "async with" in forge.show("ann/shop", f"{sessions.branch}:app/a.py")
@@ -46,7 +44,7 @@ def test_a_second_run_changes_nothing(forge: MemoryForge, shop: RepositoryId) ->
     assert forge.branches("ann/shop") == before
 
 
-def test_new_findings_update_the_same_pull_request(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_new_findings_update_the_same_pull_request(forge: ServedForge, shop: RepositoryId) -> None:
     visit(forge, shop)
     (old, _) = forge.pulls("ann/shop")
     forge.commit_files("ann/shop", "main", {"app/c.py": unclosed("three")})
@@ -59,9 +57,9 @@ def test_new_findings_update_the_same_pull_request(forge: MemoryForge, shop: Rep
     assert visit(forge, shop) == {"left": ["lm201", "lm301"]}
 
 
-def test_a_title_that_somebody_has_changed_stays(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_a_title_that_somebody_has_changed_stays(forge: ServedForge, shop: RepositoryId) -> None:
     visit(forge, shop)
-    forge.known["ann/shop"].pulls[2] = replace(forge.pulls("ann/shop")[1], title="fix(beat): end the task")
+    forge.repo("ann/shop").pulls[2].title = "fix(beat): end the task"
     more = {"app/c.py": unclosed("three"), "more.py": DANGLING}
     forge.commit_files("ann/shop", "main", more)
     assert visit(forge, shop) == {"updated": ["lm201", "lm301"]}
@@ -71,7 +69,7 @@ def test_a_title_that_somebody_has_changed_stays(forge: MemoryForge, shop: Repos
     ]
 
 
-def test_a_base_that_moves_elsewhere_is_nothing_new(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_a_base_that_moves_elsewhere_is_nothing_new(forge: ServedForge, shop: RepositoryId) -> None:
     visit(forge, shop)
     before = forge.branches("ann/shop")
     moved = "# a comment far from the finding\n" * 10 + unclosed("one")
@@ -80,7 +78,7 @@ def test_a_base_that_moves_elsewhere_is_nothing_new(forge: MemoryForge, shop: Re
     assert {**before, "main": ""} == {**forge.branches("ann/shop"), "main": ""}
 
 
-def test_a_conflict_is_solved_by_starting_from_the_base(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_a_conflict_is_solved_by_starting_from_the_base(forge: ServedForge, shop: RepositoryId) -> None:
     visit(forge, shop)
     changed = unclosed("one").replace("print(await response.json())", "print(await response.text())")
     base = forge.commit_files("ann/shop", "main", {"app/a.py": changed})
@@ -91,16 +89,16 @@ def test_a_conflict_is_solved_by_starting_from_the_base(forge: MemoryForge, shop
     assert base in forge.branches("ann/shop").values()
 
 
-def test_a_persons_commit_is_never_overwritten(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_a_persons_commit_is_never_overwritten(forge: ServedForge, shop: RepositoryId) -> None:
     visit(forge, shop)
     sessions = forge.pulls("ann/shop")[0]
     theirs = forge.commit_files("ann/shop", sessions.branch, {"app/a.py": "print('mine')\n"})
     assert visit(forge, shop) == {"left": ["lm201", "lm301"]}
-    assert forge.known["ann/shop"].comments == {}, "nothing new, nothing to say"
+    assert forge.repo("ann/shop").pulls[1].remarks == [], "nothing new, nothing to say"
 
     forge.commit_files("ann/shop", "main", {"app/c.py": unclosed("three")})
     assert visit(forge, shop) == {"commented": ["lm201"], "left": ["lm301"]}
-    (said,) = forge.known["ann/shop"].comments[sessions.number]
+    (said,) = forge.repo("ann/shop").pulls[sessions.number].remarks
     assert "+    async with aiohttp.ClientSession() as session:" in said.body
     assert visit(forge, shop) == {"left": ["lm201", "lm301"]}, "it is said once"
     assert forge.head("ann/shop", sessions.branch) == theirs
@@ -110,7 +108,7 @@ def test_a_persons_commit_is_never_overwritten(forge: MemoryForge, shop: Reposit
     assert forge.head("ann/shop", sessions.branch) == theirs
 
 
-def test_an_amended_commit_is_a_persons_too(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_an_amended_commit_is_a_persons_too(forge: ServedForge, shop: RepositoryId) -> None:
     visit(forge, shop)
     sessions = forge.pulls("ann/shop")[0]
     message = forge.show("ann/shop", f"{sessions.branch}:").strip() and "LM201\n\nLoopmend-Tree: " + "0" * 40
@@ -120,7 +118,7 @@ def test_an_amended_commit_is_a_persons_too(forge: MemoryForge, shop: Repository
     assert forge.head("ann/shop", sessions.branch) == theirs
 
 
-def test_closed_is_no_to_these_findings_and_to_no_others(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_closed_is_no_to_these_findings_and_to_no_others(forge: ServedForge, shop: RepositoryId) -> None:
     visit(forge, shop)
     forge.set_state("ann/shop", 1, State.CLOSED)
     assert visit(forge, shop) == {"skipped": ["lm201"], "left": ["lm301"]}
@@ -134,7 +132,7 @@ def test_closed_is_no_to_these_findings_and_to_no_others(forge: MemoryForge, sho
     assert visit(forge, shop) == {"skipped": ["lm201"], "left": ["lm301"]}
 
 
-def test_reopening_takes_the_no_back(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_reopening_takes_the_no_back(forge: ServedForge, shop: RepositoryId) -> None:
     visit(forge, shop)
     forge.set_state("ann/shop", 1, State.CLOSED)
     visit(forge, shop)
@@ -143,7 +141,7 @@ def test_reopening_takes_the_no_back(forge: MemoryForge, shop: RepositoryId) -> 
     assert visit(forge, shop) == {"updated": ["lm201"], "left": ["lm301"]}
 
 
-def test_a_merged_branch_is_deleted(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_a_merged_branch_is_deleted(forge: ServedForge, shop: RepositoryId) -> None:
     visit(forge, shop)
     forge.merge("ann/shop", 1)
     assert visit(forge, shop) == {"left": ["lm301"], "tidied": ["lm201"]}
@@ -151,9 +149,9 @@ def test_a_merged_branch_is_deleted(forge: MemoryForge, shop: RepositoryId) -> N
     assert visit(forge, shop) == {"left": ["lm301"]}
 
 
-def test_what_was_fixed_elsewhere_is_closed_and_that_is_no_no(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_what_was_fixed_elsewhere_is_closed_and_that_is_no_no(forge: ServedForge, shop: RepositoryId) -> None:
     visit(forge, shop)
-    forge.commit_files("ann/shop", "main", {"app/a.py": "print(1)\n", "app/b.py": ""})
+    forge.commit_files("ann/shop", "main", {"app/a.py": "print(1)\n", "app/b.py": None})
     assert visit(forge, shop) == {"closed": ["lm201"], "left": ["lm301"]}
     closed = forge.pulls("ann/shop", State.CLOSED)[0]
     assert "> Closed by the bot: nothing is left to mend." in closed.body
@@ -163,23 +161,23 @@ def test_what_was_fixed_elsewhere_is_closed_and_that_is_no_no(forge: MemoryForge
     assert visit(forge, shop) == {"opened": ["lm201"], "left": ["lm301"]}
 
 
-def test_a_file_that_cannot_be_read_closes_nothing(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_a_file_that_cannot_be_read_closes_nothing(forge: ServedForge, shop: RepositoryId) -> None:
     visit(forge, shop)
     forge.commit_files("ann/shop", "main", {"beat.py": DANGLING + "def (:\n"})
     assert visit(forge, shop) == {"left": ["lm201", "lm301"]}
     assert len(forge.pulls("ann/shop", State.OPEN)) == 2
 
 
-def test_a_run_for_one_rule_leaves_the_pull_requests_of_others(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_a_run_for_one_rule_leaves_the_pull_requests_of_others(forge: ServedForge, shop: RepositoryId) -> None:
     visit(forge, shop)
-    forge.commit_files("ann/shop", "main", {"app/a.py": "", "app/b.py": ""})
+    forge.commit_files("ann/shop", "main", {"app/a.py": None, "app/b.py": None})
     assert visit(forge, shop, select=("LM301",)) == {"left": ["lm301", "lm201"]}
     assert visit(forge, shop, ignore=("LM201",)) == {"left": ["lm301", "lm201"]}
     assert visit(forge, shop, group_by=GroupBy.DIRECTORY)["left"] == ["lm301", "lm201"]
     assert visit(forge, shop)["closed"] == ["lm201"]
 
 
-def test_unsafe_fixes_have_drafts_of_their_own(forge: MemoryForge) -> None:
+def test_unsafe_fixes_have_drafts_of_their_own(forge: ServedForge) -> None:
     id = forge.add("ann/shop", {"a.py": MAYBE_TWO_RUNS, "b.py": unclosed("one")})
     left_out = ["nothing to mend in 2 files: 1 findings without a fix that may be made, 1 with an unsafe one"]
     assert visit(forge, id, select=("LM101",)) == {"clean": left_out}
@@ -191,7 +189,7 @@ def test_unsafe_fixes_have_drafts_of_their_own(forge: MemoryForge) -> None:
     assert visit(forge, id) == {"left": ["lm201", "lm101-unsafe"]}, "a run without them does not close it"
 
 
-def test_the_repositorys_config_counts(forge: MemoryForge) -> None:
+def test_the_repositorys_config_counts(forge: ServedForge) -> None:
     config = '[tool.loopmend]\nignore = ["LM301"]\nextend-exclude = ["old/"]\n'
     files = {"pyproject.toml": config, "old/a.py": unclosed("one"), "beat.py": DANGLING, "new.py": unclosed("two")}
     id = forge.add("ann/shop", files)
@@ -199,19 +197,19 @@ def test_the_repositorys_config_counts(forge: MemoryForge) -> None:
     assert "new.py" in table(forge.pulls("ann/shop")[0].body)[0]
 
 
-def test_a_config_that_makes_no_sense_is_a_row(forge: MemoryForge) -> None:
+def test_a_config_that_makes_no_sense_is_a_row(forge: ServedForge) -> None:
     id = forge.add("ann/shop", {"pyproject.toml": '[tool.loopmend]\nselekt = ["LM301"]\n', "a.py": DANGLING})
     assert visit(forge, id) == {"failed": ["pyproject.toml: unknown key 'selekt'; did you mean 'select'?"]}
 
 
-def test_groups_by_directory_and_by_owner(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_groups_by_directory_and_by_owner(forge: ServedForge, shop: RepositoryId) -> None:
     assert visit(forge, shop, group_by=GroupBy.DIRECTORY) == {"opened": ["top", "app"]}
     owners = {".github/CODEOWNERS": "* @everybody\n/app/ @ann @ben/team # the shop\napp/b.py\n"}
     id = forge.add("ann/owned", {"app/a.py": unclosed("one"), "app/b.py": unclosed("two"), "c.py": DANGLING, **owners})
     assert visit(forge, id, group_by=GroupBy.OWNERS) == {"opened": ["ann-ben-team", "everybody", "nobody"]}
 
 
-def test_the_limits_hold(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_the_limits_hold(forge: ServedForge, shop: RepositoryId) -> None:
     assert visit(forge, shop, max_open=1, max_files=1) == {"opened": ["lm201"], "skipped": ["lm301"]}
     (sessions,) = forge.pulls("ann/shop")
     assert [row.count("app/a.py") for row in table(sessions.body)] == [1]
@@ -222,8 +220,8 @@ def test_the_limits_hold(forge: MemoryForge, shop: RepositoryId) -> None:
     assert visit(forge, shop, max_open=1, max_files=1) == {"opened": ["lm201"], "skipped": ["lm301"]}
 
 
-def test_a_fork_where_the_token_may_not_push(forge: MemoryForge, shop: RepositoryId) -> None:
-    forge.known["ann/shop"].can_push = False
+def test_a_fork_where_the_token_may_not_push(forge: ServedForge, shop: RepositoryId) -> None:
+    forge.repo("ann/shop").writers.clear()
     assert visit(forge, shop) == {"opened": ["lm201", "lm301"]}
     assert sorted(forge.branches("ann/shop")) == ["main"]
     assert {pull.head.path for pull in forge.pulls("ann/shop")} == {"loopmend-bot/shop"}
@@ -237,36 +235,38 @@ def test_a_fork_where_the_token_may_not_push(forge: MemoryForge, shop: Repositor
     assert visit(forge, shop) == {"left": ["lm301"], "tidied": ["lm201"]}
 
 
-def test_a_clean_repository_is_not_forked(forge: MemoryForge) -> None:
-    id = forge.add("ann/clean", {"a.py": "print(1)\n"}, can_push=False)
+def test_a_clean_repository_is_not_forked(forge: ServedForge) -> None:
+    id = forge.add("ann/clean", {"a.py": "print(1)\n"})
+    forge.repo("ann/clean").writers.clear()
     assert visit(forge, id) == {"clean": ["nothing to mend in 1 files"]}
     assert "fork" not in forge.calls
 
 
-def test_a_strangers_pull_request_decides_nothing(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_a_strangers_pull_request_decides_nothing(forge: ServedForge, shop: RepositoryId) -> None:
     visit(forge, shop)
-    known = forge.known["ann/shop"]
-    stranger = RepositoryId(forge.host, "eve/shop")
-    for number in (1, 2):
-        known.pulls[number] = replace(known.pulls[number], head=stranger, author="eve", state=State.CLOSED)
+    stranger = forge.house.fork(forge.repo("ann/shop"), "eve")
+    for pull in forge.repo("ann/shop").pulls.values():
+        pull.head, pull.author, pull.state = stranger, "eve", "closed"
     assert visit(forge, shop) == {"opened": ["lm201", "lm301"]}
 
 
-def test_an_archived_and_an_empty_repository_are_rows(forge: MemoryForge) -> None:
-    archived = forge.add("ann/old", {"a.py": DANGLING}, archived=True)
+def test_an_archived_and_an_empty_repository_are_rows(forge: ServedForge) -> None:
+    archived = forge.add("ann/old", {"a.py": DANGLING})
+    forge.repo("ann/old").archived = True
     assert visit(forge, archived) == {"skipped": ["it is archived"]}
     assert "main not found" in visit(forge, forge.add("ann/empty", {}))["failed"][0]
     assert "there is no ann/gone" in visit(forge, RepositoryId(forge.host, "ann/gone"))["failed"][0]
 
 
-def test_another_base(forge: MemoryForge, shop: RepositoryId) -> None:
-    forge.commit_files("ann/shop", "stable", {"s.py": unclosed("old")})
+def test_another_base(forge: ServedForge, shop: RepositoryId) -> None:
+    other = {"app/a.py": None, "app/b.py": None, "beat.py": None}
+    forge.commit_files("ann/shop", "stable", {"s.py": unclosed("old"), **other})
     assert visit(forge, shop, base="stable") == {"opened": ["lm201"]}
     assert visit(forge, shop) == {"opened": ["lm201", "lm301"], "left": ["lm201"]}
     assert [pull.base for pull in forge.pulls("ann/shop")] == ["stable", "main", "main"]
 
 
-def test_a_dry_run_shows_everything_and_touches_nothing(forge: MemoryForge, shop: RepositoryId) -> None:
+def test_a_dry_run_shows_everything_and_touches_nothing(forge: ServedForge, shop: RepositoryId) -> None:
     visit(forge, shop, select=("LM301",))
     before = forge.branches("ann/shop"), forge.pulls("ann/shop")
     forge.calls.clear()

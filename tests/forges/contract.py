@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -25,12 +26,22 @@ class Breach(Exception):
 class Contract:
     """One API. Paths are relative to its root."""
 
-    def __init__(self, description: Path) -> None:
+    def __init__(self, description: Path, *, null: Sequence[str] = ()) -> None:
+        """``null`` names properties, ``schema/name/...``, that the forge sends null for, whatever it says."""
         self.spec = json.loads(description.read_text(encoding="utf-8"))
+        for each in null:
+            self._let_be_null(*each.split("/"))
         _let_nullable_be_null(self.spec)
         self._openapi = OpenAPI.from_dict(self.spec)
         self._server = self.spec["servers"][0]["url"]
         self._patterns = {template: _pattern(template) for template in self.spec["paths"]}
+
+    def _let_be_null(self, schema: str, *names: str) -> None:
+        node = self.spec["components"]["schemas"][schema]
+        for name in names[:-1]:
+            node = self.resolve(node["properties"][name])
+        properties = node["properties"]
+        properties[names[-1]] = {**self.resolve(properties[names[-1]]), "nullable": True}
 
     def find(self, method: str, path: str) -> tuple[str, dict[str, str]]:
         """The template of a path and its parameters. Raises Breach."""

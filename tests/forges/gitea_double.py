@@ -11,12 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from tests.forges.contract import Breach
-from tests.forges.gitlab_double import FAULTS
-from tests.forges.house import House, Pull, Refused, Repo
-from tests.forges.server import ForgeServer, Reply, Request
+from tests.forges.house import NOBODY, House, Pull, Refused, Repo
+from tests.forges.server import ForgeServer, Reply, Request, faults
 from tests.forges.table import Table, takes
-
-__all__ = ["FAULTS", "GiteaDouble", "serving"]
 
 _ROOT = "/api/v1"
 _PAGES = "page limit "
@@ -175,12 +172,15 @@ class GiteaDouble(ForgeServer):
         _, pull = self._mine(given, who)
         if pull.author in request.body["reviewers"]:
             return Reply(422, {"message": "poster of pr can't be reviewer"})
+        if NOBODY in request.body["reviewers"]:
+            return Reply(404, {"message": "user does not exist [uid: 0, name: nobody]"})
         pull.reviewers += [*request.body["reviewers"], *request.body["team_reviewers"]]
         return Reply(201, [])
 
     def _label(self, request: Request, given: dict[str, str], who: str) -> Reply:
         repo, pull = self._mine(given, who)
-        pull.labels += [self.labels[number - 1] for number in request.body["labels"]]
+        given_now = [self.labels[number - 1] for number in request.body["labels"]]
+        pull.labels += [name for name in given_now if name not in pull.labels]
         return Reply(200, self._pull(repo, pull)["labels"])
 
     def _remarks(self, request: Request, given: dict[str, str], who: str) -> Reply:
@@ -204,7 +204,7 @@ class GiteaDouble(ForgeServer):
         return Reply(200, {"state": word, "total_count": int(state is not None), "statuses": []})
 
     def _pull(self, repo: Repo, pull: Pull) -> dict[str, Any]:
-        there = pull.branch in pull.head.heads()
+        there = not pull.head.gone and pull.branch in pull.head.heads()
         return {
             "id": repo.id * 1000 + pull.number,
             "number": pull.number,
@@ -213,21 +213,25 @@ class GiteaDouble(ForgeServer):
             "merged": pull.state == "merged",
             "title": pull.title,
             "body": pull.body,
-            "user": {"login": pull.author},
+            "user": _user(pull.author),
             "labels": [{"id": self.labels.index(name) + 1, "name": name} for name in pull.labels],
             "head": {
                 "label": pull.branch,
                 # As services/convert/pull.go does it once the branch is gone.
                 "ref": pull.branch if there else f"refs/pull/{pull.number}/head",
                 "sha": pull.sha,
-                "repo": self._repo(pull.head, ""),
+                "repo": None if pull.head.gone else self._repo(pull.head, ""),
             },
             "base": {"label": pull.base, "ref": pull.base, "repo": self._repo(repo, "")},
         }
 
 
+def _user(login: str) -> dict[str, Any] | None:
+    return {"login": login} if login else None
+
+
 def _remark(id: int, author: str, body: str) -> dict[str, Any]:
-    return {"id": id, "body": body, "user": {"login": author}}
+    return {"id": id, "body": body, "user": _user(author)}
 
 
 def _told(kind: str) -> Reply:
@@ -239,6 +243,17 @@ def _told(kind: str) -> Reply:
         case "duplicate":
             return Reply(409, {"message": "pull request already exists for these targets [id: 1]"})
     return Reply(403, {"message": "user should have permission to do this"})
+
+
+FAULTS = faults(
+    **{
+        "401": Reply(401, {"message": "invalid username, password or token"}),
+        "403": Reply(403, {"message": "token does not have at least one of required scope(s)"}),
+        # Gitea has no limits of its own; these are those of the proxies in front of it.
+        "403 with Retry-After": Reply(403, "slow down", {"Retry-After": "7"}),
+        "primary limit": Reply(429, "slow down", {"Retry-After": "7200"}),
+    }
+)
 
 
 @contextmanager

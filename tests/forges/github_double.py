@@ -16,8 +16,8 @@ from typing import Any
 
 from tests.forges.contract import Breach, Contract
 from tests.forges.github_graphql import GraphQL
-from tests.forges.house import House, Pull, Refused, Remark, Repo
-from tests.forges.server import Fault, ForgeServer, Reply, Request
+from tests.forges.house import NOBODY, House, Pull, Refused, Remark, Repo
+from tests.forges.server import ForgeServer, Reply, Request, faults
 
 _ROOT = "/api/v3"
 _DOCS = "https://docs.github.com/rest"
@@ -43,7 +43,10 @@ Handler = Callable[["GitHubDouble", Call], tuple[int, Any]]
 class GitHubDouble(ForgeServer):
     """See the module. ``apps`` maps the id of a GitHub App to its public key in PEM format."""
 
-    contract = Contract(Path(__file__).with_name("github.openapi.json"))
+    contract = Contract(
+        Path(__file__).with_name("github.openapi.json"),
+        null=("pull-request/head/repo", "pull-request-simple/head/repo", "pull-request/user"),
+    )
 
     def __init__(self, house: House) -> None:
         super().__init__(house)
@@ -242,8 +245,8 @@ class GitHubDouble(ForgeServer):
     def _review(self, call: Call) -> tuple[int, Any]:
         repo = self._writable(call)
         pull = self.house.pull(repo, int(call.parameters["pull_number"]))
-        if pull.author in call.body["reviewers"]:
-            raise Refused("own review")
+        if {pull.author, NOBODY} & set(call.body["reviewers"]):
+            raise Refused("own review" if pull.author in call.body["reviewers"] else "no collaborator")
         pull.reviewers += [*call.body["reviewers"], *call.body["team_reviewers"]]
         return 201, self._pull(repo, pull)
 
@@ -257,7 +260,7 @@ class GitHubDouble(ForgeServer):
 
     @staticmethod
     def _comment(remark: Remark) -> dict[str, Any]:
-        return {"id": remark.id, "body": remark.body, "user": {"login": remark.author}}
+        return {"id": remark.id, "body": remark.body, "user": _user(remark.author)}
 
     def _label(self, call: Call) -> tuple[int, Any]:
         pull = self.house.pull(self._writable(call), int(call.parameters["issue_number"]))
@@ -266,7 +269,7 @@ class GitHubDouble(ForgeServer):
 
     def _assign(self, call: Call) -> tuple[int, Any]:
         pull = self.house.pull(self._writable(call), int(call.parameters["issue_number"]))
-        pull.assignees += call.body["assignees"]
+        pull.assignees += [name for name in call.body["assignees"] if name not in pull.assignees]
         return 201, {"number": pull.number, "assignees": [{"login": name} for name in pull.assignees]}
 
     def _unref(self, call: Call) -> tuple[int, Any]:
@@ -285,6 +288,9 @@ class GitHubDouble(ForgeServer):
         # What GitHub says where nobody has set a status: pending, of none.
         return 200, {"state": "pending", "total_count": 0, "sha": call.parameters["ref"], "statuses": []}
 
+    def _head_repo(self, pull: Pull) -> dict[str, Any] | None:
+        return None if pull.head.gone else self._repo(pull.head, "")
+
     def _installation(self, call: Call) -> tuple[int, Any]:
         owner = call.parameters.get("org") or call.parameters["username"]
         organisation = "org" in call.parameters
@@ -293,7 +299,7 @@ class GitHubDouble(ForgeServer):
         return 200, {"id": 7, "app_id": int(call.account[4:])}
 
     def _buy(self, call: Call) -> tuple[int, Any]:
-        token = f"ghs_{next(self.house.numbers):036d}"
+        token = f"ghs_{self.house.number():036d}"
         self.house.tokens[token] = "loopmend[bot]"
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
         return 201, {"token": token, "expires_at": until}
@@ -311,9 +317,9 @@ class GitHubDouble(ForgeServer):
             "draft": pull.draft,
             "created_at": pull.created or self.house.started,
             "merged_at": self.house.started if merged else None,
-            "user": {"login": pull.author},
+            "user": _user(pull.author),
             "labels": [{"name": name} for name in pull.labels],
-            "head": {"ref": pull.branch, "sha": pull.sha, "repo": self._repo(pull.head, "")},
+            "head": {"ref": pull.branch, "sha": pull.sha, "repo": self._head_repo(pull)},
             "base": {"ref": pull.base, "sha": repo.heads().get(pull.base, "0" * 40), "repo": self._repo(repo, "")},
         }
         data["head"]["label"] = f"{pull.head.path.split('/')[0]}:{pull.branch}" if not same else pull.branch
@@ -327,6 +333,10 @@ def serving(house: House) -> Iterator[GitHubDouble]:
     with double.running():
         yield double
     assert not double.problems, double.problems
+
+
+def _user(login: str) -> dict[str, Any] | None:
+    return {"login": login} if login else None
 
 
 def _refusal(status: int, message: str, **more: Any) -> Reply:
@@ -359,6 +369,8 @@ def _told(kind: str) -> Reply:
             return _refusal(422, "Cannot delete this protected branch")
         case "own review":
             return _refusal(422, "Review cannot be requested from pull request author.")
+        case "no collaborator":
+            return _refusal(422, "Reviews may only be requested from collaborators.")
     return _refusal(403, "Must have push access to the repository.")
 
 
@@ -377,19 +389,12 @@ ABUSE = _refusal(
     "Validation Failed",
     errors=[{"resource": "PullRequest", "code": "custom", "field": "base", "message": "was submitted too quickly"}],
 )
-TOO_MANY = Reply(429, {"message": "Too many requests"}, {"Retry-After": "7"})
-BAD_GATEWAY = Reply(502, "<html>Bad gateway</html>", {"Content-Type": "text/html"})
-
-FAULTS: dict[str, Callable[[str, str], Fault]] = {
-    "401": lambda method, path: Fault(method, path, _refusal(401, "Bad credentials")),
-    "403 with Retry-After": lambda method, path: Fault(method, path, SECONDARY),
-    "primary limit": lambda method, path: Fault(method, path, PRIMARY),
-    "422 abuse": lambda method, path: Fault(method, path, ABUSE),
-    "429": lambda method, path: Fault(method, path, TOO_MANY),
-    "502 after": lambda method, path: Fault(method, path, BAD_GATEWAY, after=True),
-    "502 before": lambda method, path: Fault(method, path, BAD_GATEWAY),
-    "reset after": lambda method, path: Fault(method, path, None, after=True),
-    "reset before": lambda method, path: Fault(method, path, None),
-    "stale": lambda method, path: Fault(method, path, stale=True),
-}
-"""Every way in which one request can go wrong, by name."""
+FAULTS = faults(
+    **{
+        "401": _refusal(401, "Bad credentials"),
+        "403": _refusal(403, "Resource not accessible by personal access token"),
+        "403 with Retry-After": SECONDARY,
+        "primary limit": PRIMARY,
+        "422 abuse": ABUSE,
+    }
+)

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from tests.forges.contract import Breach
-from tests.forges.house import House, Pull, Refused, Repo
-from tests.forges.server import Fault, ForgeServer, Reply, Request
+from tests.forges.house import NOBODY, House, Pull, Refused, Repo
+from tests.forges.server import ForgeServer, Reply, Request, faults
 from tests.forges.table import Table, takes
 
 _ROOT = "/api/v4"
@@ -30,7 +30,7 @@ class GitLabDouble(ForgeServer):
     table = Table(
         {
             ("GET", "/user"): takes(),
-            ("GET", "/users"): takes("username"),
+            ("GET", "/users"): takes(_PAGES + "username"),
             ("GET", "/users/{owner}/projects"): takes(_PAGES + "order_by sort"),
             ("GET", "/groups/{owner}/projects"): takes(_PAGES + "order_by sort include_subgroups"),
             ("GET", "/projects/{id}"): takes(),
@@ -42,13 +42,12 @@ class GitLabDouble(ForgeServer):
                 target_branch_=str,
                 title_=str,
                 description=str,
-                labels=str,
                 target_project_id=int,
                 allow_collaboration=bool,
             ),
             ("GET", _MERGE_REQUEST): takes(),
             ("PUT", _MERGE_REQUEST): takes(
-                title=str, description=str, state_event=str, assignee_ids=list, reviewer_ids=list
+                title=str, description=str, state_event=str, add_labels=str, assignee_ids=list, reviewer_ids=list
             ),
             ("GET", _MERGE_REQUEST + "/notes"): takes(_PAGES + "order_by sort"),
             ("POST", _MERGE_REQUEST + "/notes"): takes(body_=str),
@@ -119,7 +118,8 @@ class GitLabDouble(ForgeServer):
     def _users(self, request: Request, given: dict[str, str], who: str) -> Reply:
         # Numbers that spell the name, so that the house can keep names.
         name = request.query["username"]
-        return Reply(200, [{"id": int.from_bytes(name.encode()), "username": name}])
+        known = [] if name == NOBODY else [{"id": int.from_bytes(name.encode()), "username": name}]
+        return Reply(200, known)
 
     def _projects(self, request: Request, given: dict[str, str], who: str) -> Reply:
         if (given["owner"] in self.house.organisations) != request.path.startswith("/groups/"):
@@ -171,7 +171,6 @@ class GitLabDouble(ForgeServer):
             head=source,
             base=body["target_branch"],
             author=who,
-            labels=[name for name in body.get("labels", "").split(",") if name],
         )
         return Reply(201, self._pull(target, self.house.open(target, pull)))
 
@@ -181,6 +180,8 @@ class GitLabDouble(ForgeServer):
             raise Refused("archived" if repo.archived else "forbidden")
         pull.title = body.get("title", pull.title)
         pull.body = body.get("description", pull.body)
+        added = body.get("add_labels", "").split(",")
+        pull.labels += [name for name in added if name and name not in pull.labels]
         pull.assignees = [_name(number) for number in body.get("assignee_ids", ())] or pull.assignees
         pull.reviewers = [_name(number) for number in body.get("reviewer_ids", ())] or pull.reviewers
         if body.get("state_event") == "close" and pull.state == "open":
@@ -220,11 +221,11 @@ class GitLabDouble(ForgeServer):
             "draft": pull.title.startswith("Draft: "),
             "source_branch": pull.branch,
             "target_branch": pull.base,
-            "source_project_id": pull.head.id,
+            "source_project_id": None if pull.head.gone else pull.head.id,
             "target_project_id": repo.id,
             "sha": pull.sha,
             "labels": pull.labels,
-            "author": {"username": pull.author},
+            "author": _user(pull.author),
         }
 
 
@@ -232,8 +233,12 @@ def _name(number: int) -> str:
     return number.to_bytes((number.bit_length() + 7) // 8).decode()
 
 
+def _user(name: str) -> dict[str, Any] | None:
+    return {"username": name} if name else None
+
+
 def _note(id: int, author: str, body: str, *, system: bool = False) -> dict[str, Any]:
-    return {"id": id, "body": body, "author": {"username": author}, "system": system}
+    return {"id": id, "body": body, "author": _user(author), "system": system}
 
 
 def _told(kind: str) -> Reply:
@@ -251,16 +256,14 @@ def _told(kind: str) -> Reply:
 
 
 LIMIT = Reply(429, {"message": "429 Too Many Requests"}, {"RateLimit-Remaining": "0", "RateLimit-Reset": "4102444800"})
-FAULTS: dict[str, Callable[[str, str], Fault]] = {
-    "401": lambda method, path: Fault(method, path, Reply(401, {"message": "401 Unauthorized"})),
-    "primary limit": lambda method, path: Fault(method, path, LIMIT),
-    "429": lambda method, path: Fault(method, path, Reply(429, {"message": "Retry later"}, {"Retry-After": "7"})),
-    "502 after": lambda method, path: Fault(method, path, Reply(502, "<html>"), after=True),
-    "502 before": lambda method, path: Fault(method, path, Reply(502, "<html>")),
-    "reset after": lambda method, path: Fault(method, path, None, after=True),
-    "reset before": lambda method, path: Fault(method, path, None),
-    "stale": lambda method, path: Fault(method, path, stale=True),
-}
+FAULTS = faults(
+    **{
+        "401": Reply(401, {"message": "401 Unauthorized"}),
+        "403": Reply(403, {"message": "403 Forbidden"}),
+        "403 with Retry-After": Reply(403, "slow down", {"Retry-After": "7"}),
+        "primary limit": LIMIT,
+    }
+)
 
 
 @contextmanager

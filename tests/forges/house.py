@@ -1,24 +1,33 @@
 """What a forge remembers: bare git repositories, and the pull requests between their branches.
 
-The three doubles tell it in the words of their APIs. Git is the truth: the head of an open pull
-request is where its branch stands, a branch that is gone closes it, and one that the base has
-reached is merged.
+The three doubles tell it in the words of their APIs, the forge in memory in those of the protocol. Git is
+the truth: the head of an open pull request is where its branch stands, a branch that is gone closes it, and
+one that the base has reached is merged.
 """
 
 from __future__ import annotations
 
-import itertools
+import copy
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
+GHOST = ""
+"""Who wrote what an account wrote that was deleted."""
+NOBODY = "nobody"
+"""A name that no account has."""
+LONGEST = 65_536
+"""Characters in a description, as GitHub has it."""
 _ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TEMPLATE_DIR": "",
     **{f"GIT_{who}_NAME": "somebody" for who in ("AUTHOR", "COMMITTER")},
     **{f"GIT_{who}_EMAIL": "somebody@example.org" for who in ("AUTHOR", "COMMITTER")},
 }
@@ -77,6 +86,8 @@ class Repo:
     pulls: dict[int, Pull] = field(default_factory=dict)
     checks: dict[str, str] = field(default_factory=dict)
     """State of the commit: passed, failed, pending."""
+    gone: bool = False
+    """It was deleted, and pull requests out of it know it no more."""
 
     def git(self, *arguments: str, stdin: bytes | None = None) -> str:
         """Output of a git command in the bare directory."""
@@ -95,36 +106,37 @@ class Repo:
         """Whether the branch has reached the commit."""
         return bool(self.git("for-each-ref", "--contains", sha, f"refs/heads/{branch}"))
 
-    def write(self, branch: str, files: dict[str, str | None], message: str = "change", *, of: str = "") -> str:
-        """A commit on ``branch``, which starts at ``of`` (default: the default branch) when it is new."""
+    def write(self, branch: str, files: Mapping[str, str | None], message: str = "change", *, of: str = "") -> str:
+        """A commit on ``branch``, which starts at ``of`` (default: the default branch) when it is new.
+
+        ``None`` deletes a file. A name may have a mode in front of it, ``100755:run.py``.
+        """
         heads = self.heads()
-        parent = heads.get(branch) or heads.get(of or self.default_branch)
-        index = {} if parent is None else self._tree(parent)
-        for path, content in files.items():
-            index.pop(path, None)
-            if content is not None:
-                index[path] = "100644 " + self.git("hash-object", "-w", "--stdin", stdin=content.encode())
-        return self._commit(branch, index, message, parent)
+        start = heads.get(branch) or heads.get(of or self.default_branch)
+        rows = [f"commit refs/heads/{branch}\ncommitter somebody <somebody@example.org> now\n", _data(message)]
+        rows += [f"from {start}\n"] if start else []
+        for name, text in files.items():
+            mode, _, path = name.rpartition(":")
+            rows.append(f"D {path}\n" if text is None else f"M {mode or '100644'} inline {path}\n{_data(text)}")
+        self.git("fast-import", "--quiet", "--date-format=now", stdin="".join(rows).encode())
+        return self.heads()[branch]
 
-    def _tree(self, commit: str) -> dict[str, str]:
-        rows = (line.split("\t") for line in self.git("ls-tree", "-r", commit).splitlines())
-        return {path: f"{entry.split()[0]} {entry.split()[2]}" for entry, path in rows}
-
-    def _commit(self, branch: str, index: dict[str, str], message: str, parent: str | None) -> str:
-        lines = "".join(f"{entry}\t{path}\n" for path, entry in index.items())
-        environment = {**_ENVIRONMENT, "GIT_INDEX_FILE": str(self.bare / f"index-{branch.replace('/', '-')}")}
-        where = ["git", "-C", str(self.bare)]
-        subprocess.run([*where, "read-tree", "--empty"], env=environment, check=True)
-        subprocess.run([*where, "update-index", "--index-info"], input=lines.encode(), env=environment, check=True)
-        tree = subprocess.run([*where, "write-tree"], env=environment, check=True, capture_output=True).stdout
-        parents = ["-p", parent] if parent else []
-        sha = self.git("commit-tree", tree.decode().strip(), *parents, "-m", message)
-        self.git("update-ref", f"refs/heads/{branch}", sha)
-        return sha
+    def protect(self, branch: str) -> None:
+        """Let nobody push to a branch, nor delete it."""
+        self.protected.add(branch)
+        hook = self.bare / "hooks" / "pre-receive"
+        hook.parent.mkdir(exist_ok=True)
+        refs = "|".join(f"refs/heads/{name}" for name in sorted(self.protected))
+        hook.write_text(f'#!/bin/sh\nwhile read old new ref; do case "$ref" in {refs}) exit 1; esac; done\n')
+        hook.chmod(0o755)
 
     def read(self, branch: str, path: str) -> str:
         """A file on a branch."""
         return self.git("show", f"{branch}:{path}")
+
+
+def _data(text: str) -> str:
+    return f"data {len(text.encode())}\n{text}\n"
 
 
 class House:
@@ -137,16 +149,38 @@ class House:
         self.moved: dict[str, Repo] = {}
         self.organisations: set[str] = set()
         self.drafts = True
-        self.numbers = itertools.count(101)
+        self._last = 100
         self.started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def create(self, path: str, *, branch: str = "main", writers: tuple[str, ...] = ("bot",)) -> Repo:
-        """A repository with one commit."""
+    def number(self) -> int:
+        """One that nothing else has."""
+        self._last += 1
+        return self._last
+
+    def copy(self, root: Path) -> House:
+        """The same house at another place."""
+        shutil.copytree(self.root, root)
+        twin = copy.deepcopy(self)
+        twin.root = root
+        for repo in twin.repos.values():
+            repo.bare = root / repo.bare.relative_to(self.root)
+        return twin
+
+    def create(
+        self,
+        path: str,
+        files: Mapping[str, str | None] = MappingProxyType({"README": "hello\n"}),
+        *,
+        branch: str = "main",
+        writers: tuple[str, ...] = ("bot",),
+    ) -> Repo:
+        """A repository with one commit, or with none where there are no files."""
         repo = self._add(path, branch, writers)
         repo.git("init", "-q", "--bare", f"--initial-branch={branch}")
-        for wish in ("allowFilter", "allowAnySHA1InWant"):  # as forges have it, for partial clones
-            repo.git("config", f"uploadpack.{wish}", "true")
-        repo.write(branch, {"README": "hello\n"}, "first")
+        with (repo.bare / "config").open("a") as config:  # as forges have it, for partial clones
+            config.write("[uploadpack]\n\tallowFilter = true\n\tallowAnySHA1InWant = true\n")
+        if files:
+            repo.write(branch, files, "first")
         return repo
 
     def fork(self, repo: Repo, account: str) -> Repo:
@@ -164,8 +198,15 @@ class House:
     def _add(self, path: str, branch: str, writers: tuple[str, ...]) -> Repo:
         bare = self.root / f"{path}.git"
         bare.mkdir(parents=True)
-        repo = self.repos[path] = Repo(next(self.numbers), path, bare, branch, writers=set(writers))
+        repo = self.repos[path] = Repo(self.number(), path, bare, branch, writers=set(writers))
         return repo
+
+    def delete(self, repo: Repo) -> None:
+        """It, its branches, and nothing else: pull requests out of it stay open."""
+        self.pulls(repo)
+        del self.repos[repo.path]
+        repo.gone = True
+        shutil.rmtree(repo.bare)
 
     def rename(self, repo: Repo, path: str) -> None:
         """Give it another name; the old one leads to it."""
@@ -189,13 +230,15 @@ class House:
         return sorted(repo.pulls.values(), key=lambda pull: -pull.number)
 
     def _follow(self, repo: Repo, pull: Pull) -> None:
+        if pull.head.gone:
+            return
         sha = pull.head.heads().get(pull.branch)
         if sha is None:
             pull.state = "closed"
             return
         pull.sha = sha
         if pull.head is not repo:
-            repo.git("fetch", "-q", str(pull.head.bare), f"{sha}:refs/pull/{pull.number}/head")
+            repo.git("fetch", "-q", str(pull.head.bare), f"+{sha}:refs/pull/{pull.number}/head")
         if repo.contains(sha, pull.base):
             pull.state = "merged"
 
@@ -210,6 +253,8 @@ class House:
             raise Refused("no base")
         if pull.draft and not self.drafts:
             raise Refused("no drafts")
+        if len(pull.body) > LONGEST:
+            raise Refused("too long")
         if any(self._same(pull, each) for each in self.pulls(repo) if each.state == "open"):
             raise Refused("duplicate")
         if pull.head is not repo:
@@ -229,7 +274,7 @@ class House:
         """Keep a comment. Raises Refused."""
         if repo.archived:
             raise Refused("archived")
-        remark = Remark(next(self.numbers), author, body)
+        remark = Remark(self.number(), author, body)
         self.pull(repo, number).remarks.append(remark)
         return remark
 

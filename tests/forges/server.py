@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -43,19 +44,46 @@ class Reply:
 class Fault:
     """What goes wrong with the next request that matches, once.
 
-    With ``after`` the forge does what it was asked, and only the answer is another one. ``reply`` None
-    resets the connection. ``stale`` answers a read from a moment ago.
+    ``part`` is a property that the body has to have. With ``after`` the forge does what it was asked, and
+    only the answer is another one. ``reply`` None resets the connection. ``stale`` answers a read from a
+    moment ago.
     """
 
     method: str
     path: str
+    part: str = ""
     reply: Reply | None = None
     after: bool = False
     stale: bool = False
 
     def hits(self, request: Request) -> bool:
         """Whether it is this request's turn."""
+        if self.part and self.part not in (request.body or ()):
+            return False
         return request.method == self.method and re.search(self.path, unquote(request.path)) is not None
+
+
+BAD_GATEWAY = Reply(502, "<html>Bad gateway</html>", {"Content-Type": "text/html"})
+SIGN_IN = Reply(200, "<html>Sign in</html>", {"Content-Type": "text/html"})
+TOO_MANY = Reply(429, {"message": "Too many requests"}, {"Retry-After": "7"})
+
+
+def faults(**replies: Reply) -> dict[str, Callable[..., Fault]]:
+    """Every way in which one request can go wrong, by name: those of every forge, and its own refusals.
+
+    Each is made for a request, as ``Fault`` describes it.
+    """
+    own = {name.replace("_", " "): partial(Fault, reply=reply) for name, reply in replies.items()}
+    return own | {
+        "429": partial(Fault, reply=TOO_MANY),
+        "502 after": partial(Fault, reply=BAD_GATEWAY, after=True),
+        "502 before": partial(Fault, reply=BAD_GATEWAY),
+        "reset after": partial(Fault, after=True),
+        "reset before": partial(Fault),
+        "HTML after": partial(Fault, reply=SIGN_IN, after=True),
+        "204 after": partial(Fault, reply=Reply(204), after=True),
+        "stale": partial(Fault, stale=True),
+    }
 
 
 class ForgeServer:

@@ -1,4 +1,4 @@
-"""A forge of each kind, with a bot's adapter to it, behind one face for the conformance suite."""
+"""A forge of each kind with the adapter to it, and the one in memory, behind one face for the conformance suite."""
 
 from __future__ import annotations
 
@@ -13,35 +13,45 @@ from codemods.forge.credentials import Secret, Token
 from codemods.forge.gitea import Gitea
 from codemods.forge.github import GitHub
 from codemods.forge.gitlab import GitLab
-from codemods.forge.protocol import Forge, NewPullRequest, PullRequest, RepositoryId
+from codemods.forge.protocol import (
+    Denied,
+    Forge,
+    NewPullRequest,
+    PullRequest,
+    RepositoryId,
+    Unavailable,
+    Uncertain,
+)
 from tests.forges import gitea_double, github_double, gitlab_double
 from tests.forges.house import House, Repo
+from tests.forges.memory import Fault as MemoryFault
+from tests.forges.memory import MemoryForge
 from tests.forges.server import Fault, ForgeServer
 
 TOKEN = "tok_3b1f0f6e2a9d4c55"
-Operations = dict[str, tuple[str, str]]
+Operations = dict[str, tuple[str, ...]]
 
 
 @dataclass
 class World:
-    """``operations`` says how the requests of a method look on this forge: HTTP method and path."""
+    """What the suite needs of a forge: its truth, the way to it, and what to spoil."""
 
     house: House
-    server: ForgeServer
     forge: Forge
-    operations: Operations
-    faults: dict[str, Callable[[str, str], Fault]]
-    adapter: Callable[[str], Forge]
-    """A new adapter, to whatever is on the given host."""
+    url: str
     naps: list[float]
+    """How long the adapter has slept."""
 
     def go_wrong(self, fault: str, operation: str) -> None:
         """The next request of an operation meets a fault."""
-        self.server.faults.append(self.faults[fault](*self.operations[operation]))
+        raise NotImplementedError
 
     def sent(self, operation: str) -> int:
         """How many requests of an operation the forge has seen."""
-        return len(self.server.sent(*self.operations[operation]))
+        raise NotImplementedError
+
+    def page_by(self, size: int) -> None:
+        """Let lists come in pages of this size, where they have pages."""
 
     def id(self, repo: Repo) -> RepositoryId:
         """As the adapter calls it."""
@@ -58,12 +68,68 @@ class World:
         """A pull request that the bot has opened."""
         return self.forge.open_pull_request(self.id(repo), self.propose(repo, branch, **more))
 
+    def furnish(self, repo: Repo, number: int, **more: object) -> list[str]:
+        """Give it labels and people; what is missing afterwards."""
+        return self.forge.furnish(self.id(repo), number, self.propose(repo, **more))
+
     def listed(self, repo: Repo, prefix: str = "loopmend/") -> list[PullRequest]:
         """What the adapter says there is."""
         return list(self.forge.pull_requests(self.id(repo), branch_prefix=prefix))
 
 
-def _house(root: Path) -> House:
+@dataclass
+class Served(World):
+    """A forge behind HTTP. ``operations`` says how the requests of a method look, as ``Fault`` describes them."""
+
+    server: ForgeServer
+    operations: Operations
+    faults: dict[str, Callable[..., Fault]]
+    adapter: Callable[[str], Forge]
+    """A new adapter, to whatever is on the given host."""
+
+    def go_wrong(self, fault: str, operation: str) -> None:
+        """See World."""
+        self.server.faults.append(self.faults[fault](*self.operations[operation]))
+
+    def sent(self, operation: str) -> int:
+        """See World."""
+        return len(self.server.sent(*self.operations[operation][:2]))
+
+    def page_by(self, size: int) -> None:
+        """See World."""
+        self.server.page_size = size
+
+
+@dataclass
+class InMemory(World):
+    """A forge without HTTP: a fault is an error that the method raises."""
+
+    memory: MemoryForge
+
+    def go_wrong(self, fault: str, operation: str) -> None:
+        """See World."""
+        error, took_effect = _ERRORS[fault]
+        self.memory.faults.append(MemoryFault(_METHODS[operation], error, took_effect))
+
+    def sent(self, operation: str) -> int:
+        """See World."""
+        return self.memory.calls.count(_METHODS[operation])
+
+
+_METHODS = {"open": "open_pull_request", "comment": "comment", "commit": "commit"}
+_ERRORS = {
+    "401": (Denied("bad credentials"), False),
+    "primary limit": (Unavailable("limit", 7200), False),
+    "429": (Unavailable("too many requests", 7), False),
+    "502 before": (Uncertain("502"), False),
+    "502 after": (Uncertain("502"), True),
+    "reset before": (Uncertain("reset"), False),
+    "reset after": (Uncertain("reset"), True),
+}
+
+
+def house_in(root: Path) -> House:
+    """One that knows the bot's token."""
     house = House(root, {TOKEN: "bot"})
     house.organisations.add("acme")
     return house
@@ -71,32 +137,34 @@ def _house(root: Path) -> House:
 
 @contextmanager
 def _world(
-    root: Path, kind: ModuleType, adapter_class: Callable[..., Forge], path: str, operations: Operations
-) -> Iterator[World]:
+    house: House, kind: ModuleType, adapter_class: Callable[..., Forge], path: str, operations: Operations
+) -> Iterator[Served]:
     """The world of one double: ``path`` is where its API is on the host."""
-    with kind.serving(_house(root)) as double:
+    with kind.serving(house) as double:
         naps: list[float] = []
 
         def adapter(host: str) -> Forge:
             return adapter_class(host, f"http://{host}{path}", Token(Secret(TOKEN)), sleep=naps.append)
 
-        yield World(
+        yield Served(
             house=double.house,
-            server=double,
             forge=adapter(urlsplit(double.url).netloc),
+            url=double.url,
+            naps=naps,
+            server=double,
             operations=operations,
             faults=kind.FAULTS,
             adapter=adapter,
-            naps=naps,
         )
 
 
-def github(root: Path) -> AbstractContextManager[World]:
+def github(house: House) -> AbstractContextManager[Served]:
     """GitHub's strict double."""
     operations = {
         "list": ("GET", "/pulls$"),
         "open": ("POST", "/pulls$"),
-        "update": ("PATCH", r"/pulls/\d+$"),
+        "update": ("PATCH", r"/pulls/\d+$", "body"),
+        "close": ("PATCH", r"/pulls/\d+$", "state"),
         "comment": ("POST", "/comments$"),
         "comments": ("GET", "/comments$"),
         "delete": ("DELETE", "/git/refs/"),
@@ -104,35 +172,56 @@ def github(root: Path) -> AbstractContextManager[World]:
         "label": ("POST", "/labels$"),
         "commit": ("POST", "/graphql$"),
     }
-    return _world(root, github_double, GitHub, "/api/v3", operations)
+    return _world(house, github_double, GitHub, "/api/v3", operations)
 
 
-def gitlab(root: Path) -> AbstractContextManager[World]:
+def gitlab(house: House) -> AbstractContextManager[Served]:
     """The double of GitLab."""
     operations = {
         "list": ("GET", "/merge_requests$"),
         "open": ("POST", "/merge_requests$"),
-        "update": ("PUT", r"/merge_requests/\d+$"),
+        "update": ("PUT", r"/merge_requests/\d+$", "description"),
+        "close": ("PUT", r"/merge_requests/\d+$", "state_event"),
+        "label": ("PUT", r"/merge_requests/\d+$", "add_labels"),
         "comment": ("POST", "/notes$"),
         "comments": ("GET", "/notes$"),
         "delete": ("DELETE", "/repository/branches/"),
         "repository": ("GET", "/api/v4/projects/[^/]+/[^/]+$"),
     }
-    return _world(root, gitlab_double, GitLab, "", operations)
+    return _world(house, gitlab_double, GitLab, "", operations)
 
 
-def gitea(root: Path) -> AbstractContextManager[World]:
+def gitea(house: House) -> AbstractContextManager[Served]:
     """The double of Gitea and Forgejo."""
     operations = {
         "list": ("GET", "/pulls$"),
         "open": ("POST", "/pulls$"),
-        "update": ("PATCH", r"/pulls/\d+$"),
+        "update": ("PATCH", r"/pulls/\d+$", "body"),
+        "close": ("PATCH", r"/pulls/\d+$", "state"),
+        "label": ("POST", "/labels$"),
         "comment": ("POST", "/comments$"),
         "comments": ("GET", "/comments$"),
         "delete": ("DELETE", "/branches/"),
         "repository": ("GET", "/api/v1/repos/[^/]+/[^/]+$"),
     }
-    return _world(root, gitea_double, Gitea, "/api/v1", operations)
+    return _world(house, gitea_double, Gitea, "/api/v1", operations)
 
 
-WORLDS = {"github": github, "gitlab": gitlab, "gitea": gitea}
+@contextmanager
+def memory(house: House) -> Iterator[InMemory]:
+    """The forge without a wire; it makes commits itself, so that these are tried too."""
+    url = "http://memory.example.org"
+    forge = MemoryForge(house, "memory.example.org", TOKEN, lambda repo: f"{url}/{repo.path}.git")
+    forge.signs = True
+    yield InMemory(house=house, forge=forge, url=url, naps=[], memory=forge)
+
+
+SERVED = {"github": github, "gitlab": gitlab, "gitea": gitea}
+"""Those with an adapter, for what is about requests."""
+FAULTS: dict[str, dict[str, Callable[..., Fault]]] = {
+    "github": github_double.FAULTS,
+    "gitlab": gitlab_double.FAULTS,
+    "gitea": gitea_double.FAULTS,
+}
+WORLDS: dict[str, Callable[[House], AbstractContextManager[World]]] = {**SERVED, "memory": memory}
+"""Every forge there is, for what the bot relies on."""
