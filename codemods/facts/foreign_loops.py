@@ -9,7 +9,7 @@ from typing import NamedTuple
 from codemods.facts.module import FunctionNode, Module
 from codemods.facts.nodes import FUNCTIONS, is_self_attribute
 from codemods.facts.tasks import Tasks, tasks_of
-from codemods.facts.threads import nodes_of, own_loops, thread_functions, thread_targets
+from codemods.facts.threads import nodes_of, own_loops, thread_classes, thread_functions, thread_targets
 
 _METHODS = {"call_soon", "call_later", "call_at", "create_task", "stop"}
 
@@ -76,14 +76,21 @@ def _loops_in_threads(module: Module) -> Iterator[tuple[FunctionNode, str, int]]
             if after and isinstance(starter, ast.FunctionDef):
                 yield starter, loop, after[0]
             cls = module.enclosing_class(call)
-            for method in cls.body if cls is not None and loop.startswith("self.") else ():
-                if isinstance(method, ast.FunctionDef) and method is not starter and _is_for_others(module, method):
-                    yield method, loop, 0
+            if cls is not None and loop.startswith("self."):
+                yield from ((method, loop, 0) for method in _for_others(module, cls) if method is not starter)
+    for cls, run in thread_classes(module):
+        for loop in own_loops(module, run):
+            if loop.startswith("self."):
+                yield from ((method, loop, 0) for method in _for_others(module, cls) if method is not run)
 
 
-def _is_for_others(module: Module, method: ast.FunctionDef) -> bool:
-    """Whether a method is there to be called from outside: nothing in the file calls it or hands it on."""
-    return not method.name.startswith("_") and not any(map(is_self_attribute, module.attributes(method.name)))
+def _for_others(module: Module, cls: ast.ClassDef) -> Iterator[ast.FunctionDef]:
+    """The methods that are there to be called from outside: nothing in the file calls them or hands them on."""
+    for method in cls.body:
+        if not isinstance(method, ast.FunctionDef) or method.name.startswith("_"):
+            continue
+        if not any(map(is_self_attribute, module.attributes(method.name))):
+            yield method
 
 
 def _run_by(module: Module, target: ast.expr) -> set[str]:

@@ -89,9 +89,14 @@ class Tasks:
         return False
 
     def may_be_loop(self, node: ast.expr) -> bool:
-        """Whether an expression is known to be a loop, or is a parameter that says so."""
-        if self.is_loop(node) or not isinstance(node, ast.Name):
-            return self.is_loop(node)
+        """Whether an expression is known to be a loop, a parameter that says so, or an attribute that holds such."""
+        if self.is_loop(node):
+            return True
+        if isinstance(node, ast.Attribute) and is_self_attribute(node):
+            values = [value for value in self._variables.attribute_values(node) if not isinstance(value, ast.Constant)]
+            return bool(values) and all(isinstance(v, ast.Name) and self.may_be_loop(v) for v in values)
+        if not isinstance(node, ast.Name):
+            return False
         scope = self._variables.binder(node)
         given = [a for a in self._module.arguments(node.id) if self._module.binding_scope(a) is scope]
         return any(

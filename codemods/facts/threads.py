@@ -29,9 +29,17 @@ def thread_targets(module: Module) -> Iterator[tuple[ast.expr, ast.Call]]:
             yield from ((target, call) for target in call.args[:1])
 
 
+def thread_classes(module: Module) -> Iterator[tuple[ast.ClassDef, ast.FunctionDef]]:
+    """The classes of this file that are threads, each with the method that runs there."""
+    for cls in module.classes:
+        run = module.method(cls, "run")
+        if isinstance(run, ast.FunctionDef) and any(module.qualname(base) == "threading.Thread" for base in cls.bases):
+            yield cls, run
+
+
 def thread_functions(module: Module) -> set[FunctionNode | ast.Lambda]:
     """The plain functions and lambdas of this file that run in threads of their own, and nowhere else."""
-    found: set[FunctionNode | ast.Lambda] = set()
+    found: set[FunctionNode | ast.Lambda] = {run for _, run in thread_classes(module)}
     for target, _ in thread_targets(module):
         function = given_function(module, target)
         if isinstance(function, ast.Lambda) or (

@@ -119,7 +119,10 @@ NEEDLES: dict[str, Needles] = {
     "LM601": tuple((b"asyncio", one) for one in (b"add_signal_handler(", b"signal.signal(", b"from signal import")),
     "LM602": tuple(
         (b"asyncio", b"loop", thread, use)
-        for thread in (b"threading.Thread(", b"import Thread", b"threading.Timer(", b"to_thread(", b"run_in_executor(")
+        for thread in (
+            *(b"threading.Thread(", b"threading.Thread)", b"import Thread", b"threading.Timer("),
+            *(b"to_thread(", b"run_in_executor("),
+        )
         for use in (b"loop.call_soon(", b"loop.call_later(", b".create_task(", b"ensure_future(", b"loop.stop(")
     ),
     "LM603": tuple((*group, b"signal") for group in _TASKS),

@@ -18,10 +18,10 @@ class LoopFromThread(Rule):
 
     What it finds
         In a function that the file hands to `threading.Thread`, `Timer`, `asyncio.to_thread`, `run_in_executor`
-        or a thread pool: `loop.call_soon`, `call_later`, `call_at`, `create_task`, `stop`, and
-        `asyncio.ensure_future(..., loop=loop)`, on a loop that this thread does not run. The same in plain code, on
-        a loop that `Thread(target=loop.run_forever)` runs, or that the thread gets in its `args`; and
-        `asyncio.create_task` in such a function.
+        or a thread pool, or in the `run` of a class that is a thread: `loop.call_soon`, `call_later`, `call_at`,
+        `create_task`, `stop`, and `asyncio.ensure_future(..., loop=loop)`, on a loop that this thread does not run.
+        The same in plain code, on a loop that `Thread(target=loop.run_forever)` runs, that the thread gets in its
+        `args`, or that the `run` beside a method runs; and `asyncio.create_task` in such a function.
 
     Why it breaks
         A loop is not made to be used from outside: the call puts something into its queue without waking it. It
