@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from codemods.engine.results import Change
+from codemods.reports.patch import file_patch
+from codemods.source import Source
 from tests.conftest import Loopmend, Result
 
 
@@ -146,3 +149,38 @@ def test_a_finding_whose_text_another_fix_changes_counts_once(loopmend: Loopmend
     program = together / "a-loop-argument-for-a-session-that-is-left-open" / "before.py"
     (project / "a.py").write_bytes(program.read_bytes())
     assert "3 would be fixed (1 LM105, 1 LM107, 1 LM201) in 1 file." in loopmend("diff").err
+
+
+def test_a_finding_that_stays_counts_as_open_when_another_fix_changes_its_text(
+    loopmend: Loopmend, project: Path
+) -> None:
+    code = "import asyncio\n\n\nasync def start(work):\n    asyncio.get_event_loop().create_task(work())\n"
+    (project / "a.py").write_text(code)
+    result = loopmend("diff")
+    assert "1 would be fixed (1 LM105) in 1 file, 1 without a fix." in result.err
+    assert "LM303" not in result.out
+    assert "a.py:5:5: LM303 not fixed" in result.err
+
+
+def test_a_line_that_stays_is_not_taken_out_and_put_back(tmp_path: Path) -> None:
+    # difflib takes no line for an anchor that a file of two hundred lines has again and again
+    often = "    await done()\n"
+    start = "async def main(task):\n" + often * 250 + "    task.cancel()\n"
+    before, after = start + often, start + "    await gather(task)\n" + often
+    (tmp_path / "a.py").write_text(before)
+    patch = file_patch("a.py", Change(Source("a.py", before.encode()), Source("a.py", after.encode())))
+    lines = patch.decode().splitlines()[2:]
+    assert [line for line in lines if line[0] in "-+"] == ["+    await gather(task)"]
+    git_apply(Result(0, patch, ""), tmp_path)
+    assert (tmp_path / "a.py").read_text() == after
+
+
+def test_a_blank_line_between_two_changes_stays(tmp_path: Path) -> None:
+    start = "async def main(loop):\n" + "    await loop\n\n" * 120
+    before, after = (start + f"    {name}()\n\n    {name}(2)\n" for name in ("old", "new"))
+    (tmp_path / "a.py").write_text(before)
+    patch = file_patch("a.py", Change(Source("a.py", before.encode()), Source("a.py", after.encode())))
+    lines = patch.decode().splitlines()[2:]
+    assert [line for line in lines if line[0] in "-+"] == ["-    old()", "+    new()", "-    old(2)", "+    new(2)"]
+    git_apply(Result(0, patch, ""), tmp_path)
+    assert (tmp_path / "a.py").read_text() == after

@@ -9,6 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Collection
 
+from codemods.rewriting.pragmas import is_pragma
 from codemods.source import Source
 
 
@@ -30,8 +31,9 @@ def damage(before: Source, after: Source, replaced: Collection[str] = ()) -> str
 
 
 def loses_comment(before: Source, after: Source) -> bool:
-    """Whether a comment of ``before`` is no longer in ``after``."""
-    return bool(before.is_python and _comments(before) - _comments(after))
+    """Whether a comment of ``before`` is no longer in ``after``; what spoke to a checker about a line goes with it."""
+    lost = _comments(before) - _comments(after) if before.is_python else Counter[str]()
+    return not all(map(is_pragma, lost))
 
 
 def _compile_error(source: Source) -> str:

@@ -32,12 +32,16 @@ def entries(examined: Examined, *, fixing: bool, only: frozenset[str]) -> list[E
         finding = _take(waiting, rejected.finding) or rejected.finding
         settled.append(Entry("", finding, Status.REJECTED, reason=rejected.reason))
     rewrites = {_key(finding): finding.rewrite for finding in outcome.open}
+    new = _new_words(examined.found, examined.remaining)
     for finding in sorted(waiting, key=lambda finding: finding.rewrite is not None):
         rewrite = rewrites.get(_key(finding))
         if finding.rewrite and rewrite:  # it may have been found unsafe on the way
             finding = replace(finding, rewrite=rewrite)
         gone = outcome.fixed and still_open[_key(finding)] < 1
         still_open[_key(finding)] -= 1
+        if gone and new[_place(finding)]:  # it is still there: another rewrite has changed the text that it stands on
+            new[_place(finding)] -= 1
+            gone = False
         settled.append(Entry("", finding, Status.FIXED) if gone else _open(finding, fixing, only))
     return settled
 
@@ -60,12 +64,21 @@ def _take(waiting: list[Finding], finding: Finding) -> Finding | None:
 
 def _take_reworded(waiting: list[Finding], finding: Finding, still_open: Counter[_Key]) -> Finding | None:
     """Remove what ``finding`` was before another rewrite changed its text: gone, and in the same function."""
-    place = (finding.path, finding.code, finding.scope)
     gone = (other for other in waiting if not still_open[_key(other)])
-    taken = next((other for other in gone if (other.path, other.code, other.scope) == place), None)
+    taken = next((other for other in gone if _place(other) == _place(finding)), None)
     if taken is not None:
         waiting.remove(taken)
     return taken
+
+
+def _new_words(before: Iterable[Finding], after: Iterable[Finding]) -> Counter[_Key]:
+    """How many findings of each function there are now under a text that no finding had before."""
+    known = set(map(_key, before))
+    return Counter(_place(finding) for finding in after if _key(finding) not in known)
+
+
+def _place(finding: Finding) -> _Key:
+    return (finding.path, finding.code, finding.scope)
 
 
 def _title(finding: Finding) -> str:

@@ -114,9 +114,21 @@ def _end(module: Module, creation: Creation, trace: Trace, closes: Closes, block
         return End.NEVER
     if any(_yield_before(module, creation, statement) for statement in [*closes.straight, *closes.odd]):
         return End.CLOSED
-    if closes.straight and block.statements.index(closes.straight[0]) == block.index + 1:
-        return End.CLOSED  # nothing stands between that could fail
+    if closes.straight:
+        between = block.statements[block.index + 1 : block.statements.index(closes.straight[0])]
+        if all(_is_plain(statement) for statement in between):
+            return End.CLOSED
     return End.HAPPY
+
+
+def _is_plain(statement: ast.stmt) -> bool:
+    """Whether a statement only names what is there, so that it does not fail: ``loop = client.loop``."""
+    if not isinstance(statement, ast.Assign | ast.AnnAssign | ast.Pass):
+        return False
+    stores = [node for node in ast.walk(statement) if isinstance(getattr(node, "ctx", None), ast.Store)]
+    named = all(isinstance(store, ast.Name | ast.Tuple) for store in stores)
+    inside = [node for node in ast.walk(statement) if isinstance(node, ast.expr)]
+    return named and all(isinstance(node, ast.Name | ast.Attribute | ast.Constant | ast.Tuple) for node in inside)
 
 
 def _yield_before(module: Module, creation: Creation, statement: ast.stmt) -> bool:

@@ -16,10 +16,16 @@ def runs_only_before(module: Module, node: ast.AST, version: tuple[int, int]) ->
     for above in module.ancestors(node):
         if isinstance(above, ast.If | ast.IfExp) and child is not above.test:
             body = above.body if isinstance(above, ast.If) else [above.body]
-            if _bound(module, above.test, _BEFORE if child in body else _FROM) <= version:
+            joined, kinds = (ast.And, _BEFORE) if child in body else (ast.Or, _FROM)
+            if min(_bound(module, part, kinds) for part in _parts(above.test, joined)) <= version:
                 return True
         child = above
     return False
+
+
+def _parts(test: ast.expr, joined: type[ast.boolop]) -> list[ast.expr]:
+    """The parts of a test that all hold (``and``) in its body, or that all fail (``or``) behind its ``else``."""
+    return test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, joined) else [test]
 
 
 def _bound(module: Module, test: ast.expr, kinds: tuple[type[ast.cmpop], ...]) -> tuple[int, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from difflib import unified_diff
 
 from codemods.engine.results import Change, Entry, Report, Status
@@ -56,12 +57,41 @@ def file_patch(name: str, change: Change) -> bytes:
     # No "diff --git" line: with one, git takes the names from the top of the repository instead of from
     # where the user is.
     out: list[bytes] = []
-    for number, line in enumerate(unified_diff(before, after, old + tab, new + tab, lineterm="\n")):
+    for number, line in enumerate(_without_echoes(unified_diff(before, after, old + tab, new + tab, lineterm="\n"))):
         encoded = line.encode("utf-8", "surrogateescape") if number < 2 else line.encode("latin-1")
         if not encoded.endswith(b"\n"):
             encoded += b"\n\\ No newline at end of file\n"
         out.append(encoded)
     return b"".join(out)
+
+
+def _without_echoes(lines: Iterable[str]) -> Iterator[str]:
+    """The diff without lines that it takes out and puts back in: difflib skips frequent lines of long files."""
+    gone: list[str] = []
+    come: list[str] = []
+    for line in itertools.chain(lines, [""]):
+        if line.startswith("-") and not come:
+            gone.append(line)
+        elif line.startswith("+") and gone:
+            come.append(line)
+        else:
+            yield from _apart(gone, come)
+            gone, come = ([line], []) if line.startswith("-") else ([], [])
+            if line and not gone:
+                yield line
+
+
+def _apart(gone: list[str], come: list[str]) -> Iterator[str]:
+    """The lines of one change, without those at its end that are the same on both sides."""
+    same = 0
+    while same < min(len(gone), len(come)) and gone[-1 - same][1:] == come[-1 - same][1:]:
+        same += 1
+    cut, end = len(gone) - same, len(come) - same
+    if cut == end and (middle := next((i for i in range(cut) if gone[i][1:] == come[i][1:]), None)) is not None:
+        yield from _apart(gone[: middle + 1], come[: middle + 1])
+        yield from _apart(gone[middle + 1 :], come[middle + 1 :])
+        return
+    yield from [*gone[:cut], *come[:end], *(f" {line[1:]}" for line in come[end:])]
 
 
 def coloured(patch: bytes, style: Style) -> str:

@@ -22,6 +22,7 @@ from codemods.rewriting.operations import (
     WrapInTry,
     WrapInWith,
 )
+from codemods.rewriting.pragmas import is_pragma
 
 _Removing = RemoveStatement | RemoveDefinition | RemoveFinally
 _Finally = AddFinally | WrapInTry
@@ -199,7 +200,7 @@ class BlockEditor:
         body[0] = _with_leading(body[0], rest)
         arrow = f" -> {operation.annotation}" if operation.annotation else ""
         definition = statements(f"async def {operation.name}(){arrow}:\n    pass\n")[0].with_changes(
-            body=cst.IndentedBlock(body=body)
+            body=cst.IndentedBlock(body=body).visit(_Blank())
         )
         call = statements(operation.call)[0]
         if operation.before is not None:
@@ -312,8 +313,10 @@ def _split_leading(statement: Statement) -> tuple[list[cst.EmptyLine], list[cst.
 
 
 def _comment_lines(statement: Statement) -> list[cst.EmptyLine]:
-    """All comments of a statement that goes away, each on a line of its own."""
-    return _split_leading(statement)[1] + _all_comments(_with_leading(statement, []))
+    """All comments of a statement that goes away, each on a line of its own; not what it tells a checker."""
+    inside = _all_comments(_with_leading(statement, []))
+    said = [line for line in inside if line.comment is None or not is_pragma(line.comment.value)]
+    return _split_leading(statement)[1] + said
 
 
 def _comments_further_above(statement: Statement) -> list[cst.EmptyLine]:
@@ -334,7 +337,9 @@ class _Blank(cst.CSTTransformer):
     """Leaves empty lines empty when what is around them moves to the right."""
 
     def leave_EmptyLine(self, original_node: cst.EmptyLine, updated_node: cst.EmptyLine) -> cst.EmptyLine:
-        return updated_node if updated_node.comment is not None else updated_node.with_changes(indent=False)
+        if updated_node.comment is not None:
+            return updated_node
+        return updated_node.with_changes(indent=False, whitespace=cst.SimpleWhitespace(""))
 
 
 class _Comments(cst.CSTVisitor):

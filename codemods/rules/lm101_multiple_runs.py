@@ -14,9 +14,12 @@ from codemods.facts.sharing import Shared, shared
 from codemods.model import Finding, Related, Rewrite, Safety, Severity
 from codemods.rules.base import Rule
 from codemods.rules.main_coroutine import common_range, merge
+from codemods.rules.main_results import Range
 from codemods.rules.shared_runner import share
 
 _RUNNER_SINCE = (3, 11)
+_WORTH_INDENTING = {Bond.FREE: 25, Bond.UNKNOWN: 60}
+"""So many lines of other code may move into a ``with``, by how sure it is that the runs share anything."""
 _SEVERITY = {Bond.FREE: Severity.INFO, Bond.UNKNOWN: Severity.WARNING, Bond.BOUND: Severity.ERROR}
 
 
@@ -47,7 +50,8 @@ class MultipleRuns(Rule):
         `while True` loops that start over with each round, definitions or loop handling between the
         runs, different options, several statements on one line, generators and class bodies, a context
         variable that is set between the runs, several `if __name__` blocks, and a target version below
-        3.11 where a Runner would be needed.
+        3.11 where a Runner would be needed. Where nothing is known to break, also a run that only cleans
+        up in an `except`, and long stretches of other code that would have to move into the `with`.
 
     Safety
         Safe when what the runs share makes the original raise, or when every coroutine is in this file
@@ -113,10 +117,34 @@ def _rewrite(module: Module, group: Group, worst: Bond, taken: set[str]) -> Rewr
             return "other code stands between the runs, and asyncio.Runner needs Python 3.11: merge them by hand"
         moved = "the code between the runs moves into the coroutine, where it blocks the loop"
         return Rewrite("Merge the runs into one main coroutine", Safety.UNSAFE, operations, moved)
+    if reason := _costs_more_than_it_gives(group, where, worst):
+        return reason
     outcome = share(module, group, where)
     if isinstance(outcome, str):
         return outcome
     return Rewrite("Run them all on the loop of one asyncio.Runner", safety, outcome, why)
+
+
+def _costs_more_than_it_gives(group: Group, where: Range, worst: Bond) -> str:
+    """Why runs that are not known to break stay as they are: a Runner would indent too much other code."""
+    if worst is Bond.BOUND:
+        return ""
+    handlers = [n for s in where.inside for n in ast.walk(s) if isinstance(n, ast.ExceptHandler)]
+    rescuing = [run for run in group.runs if any(run.call in ast.walk(handler) for handler in handlers)]
+    if worst is Bond.FREE and 0 < len(rescuing) < len(group.runs):
+        line = rescuing[0].call.lineno
+        return f"the run in line {line} cleans up after an exception: a fresh loop is right for that"
+    lines = _lines(where.inside[0], where.inside[-1]) - sum(_lines(run.call, run.call) for run in group.runs)
+    if lines <= _WORTH_INDENTING[worst]:
+        return ""
+    return (
+        f"{lines} lines of other code stand between the runs and would move into a `with asyncio.Runner()`: where the "
+        "runs share something that stays open, put them into one `async def main()`"
+    )
+
+
+def _lines(first: ast.stmt | ast.expr, last: ast.stmt | ast.expr) -> int:
+    return (last.end_lineno or last.lineno) - first.lineno + 1
 
 
 def _safety(module: Module, group: Group, worst: Bond, *, merged: bool) -> tuple[Safety, str]:

@@ -6,13 +6,16 @@ import ast
 import re
 from collections.abc import Iterator
 
+from codemods.facts.bonds import attribute_values
+from codemods.facts.callees import assigned_values
 from codemods.facts.flow import TRIES, falls_through
 from codemods.facts.module import Module
-from codemods.facts.nodes import start
+from codemods.facts.nodes import is_self_attribute, start
+from codemods.facts.versions import runs_only_before
 from codemods.model import Finding, Severity
 from codemods.rules.base import Rule
 
-_SET = "asyncio.set_event_loop_policy"
+_SET, _GET = "asyncio.set_event_loop_policy", "asyncio.get_event_loop_policy"
 _INSTALLERS = ("uvloop.install", "winloop.install")
 _SELECTOR = "asyncio.WindowsSelectorEventLoopPolicy"
 _PROACTOR = "asyncio.WindowsProactorEventLoopPolicy"
@@ -29,7 +32,8 @@ class LoopPolicy(Rule):
     What it finds
         `asyncio.set_event_loop_policy(...)`, `uvloop.install()`, and the policies for Windows
         (`asyncio.WindowsSelectorEventLoopPolicy`, `asyncio.WindowsProactorEventLoopPolicy`) also
-        where they are only named or imported.
+        where they are only named or imported. Not where `sys.version_info` keeps Python 3.14 away, nor
+        where the policy that was there before is set again.
 
     Why it breaks
         The two policies exist on Windows only: without a check of the platform, the line raises
@@ -74,7 +78,7 @@ class LoopPolicy(Rule):
             if unguarded and isinstance(unguarded[0], ast.Attribute):
                 message = f"`{module.code(unguarded[0])}` exists on Windows only: AttributeError everywhere else"
                 yield self._at(module, node, message, Severity.ERROR)
-            elif isinstance(node, ast.Call):
+            elif isinstance(node, ast.Call) and not _may_stay(module, node, calls):
                 yield self._at(module, node, *_outlook(module, node))
 
     def _at(self, module: Module, node: ast.expr | ast.stmt, message: str, severity: Severity) -> Finding:
@@ -151,6 +155,21 @@ def _is_called_guarded(module: Module, name: str) -> bool:
 
 def _catches(handler: ast.ExceptHandler) -> bool:
     return handler.type is None or bool(_CATCHING.search(ast.unparse(handler.type)))
+
+
+def _may_stay(module: Module, call: ast.Call, calls: list[ast.Call]) -> bool:
+    """Whether a policy is set only where Python still has them, or is the one that was there before another."""
+    if runs_only_before(module, call, _DEPRECATED):
+        return True
+    given = call.args[0] if call.args else None
+    if isinstance(given, ast.Constant):
+        return given.value is None and len(calls) > 1
+    if isinstance(given, ast.Name):
+        values = assigned_values(module, given)
+    else:
+        cls = module.enclosing_class(call) if is_self_attribute(given) else None
+        values = attribute_values(cls, given.attr) if cls is not None and isinstance(given, ast.Attribute) else []
+    return bool(values) and all(isinstance(v, ast.Call) and module.qualname(v.func) == _GET for v in values)
 
 
 def _outlook(module: Module, call: ast.Call) -> tuple[str, Severity]:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from codemods.facts.bonds import binding_of
 from codemods.facts.entries import entry_coroutines
 from codemods.facts.flow import LOOPS, can_follow
 from codemods.facts.module import Module
@@ -26,6 +27,10 @@ from codemods.rules.task_waiting import (
     started_function,
 )
 
+_WAITS = {
+    "wait": ("asyncio.Event",),
+    "get": ("asyncio.Queue", "asyncio.PriorityQueue", "asyncio.LifoQueue"),
+}
 _ENDS = ("stop", "close", "shut", "disconnect", "terminate", "dispose", "clean", "teardown", "tear_down", "exit")
 
 
@@ -67,8 +72,8 @@ class CancelNotAwaited(Rule):
         cannot wait for itself. When the task catches its own cancellation and goes on. When the file
         imports neither asyncio nor `gather`. Tasks that are returned, stored elsewhere, given to
         other code, looked at after the cancel, given time by an `await asyncio.sleep(...)` right behind it
-        or started again at once are none of this rule's business, and neither are timer handles and
-        futures.
+        or started again at once are none of this rule's business, and neither are timer handles,
+        futures, and what has nothing to clean up: an `asyncio.sleep`, an `event.wait()`, a `queue.get()`.
 
     Safety
         Safe for local tasks, and for attributes when the coroutine of the task provably never comes
@@ -93,7 +98,7 @@ class CancelNotAwaited(Rule):
         }
         groups: list[list[_Cancel]] = []
         for cancel in _cancels(module, tasks):
-            if cancel.statement in elsewhere or _waited_for(module, cancel):
+            if cancel.statement in elsewhere or _waited_for(module, cancel) or _only_waits(module, cancel):
                 continue
             if groups and _adjacent(module, groups[-1][-1].statement, cancel.statement):
                 groups[-1].append(cancel)
@@ -129,6 +134,21 @@ class CancelNotAwaited(Rule):
         if isinstance(rewrite, str):
             return self.finding(module, call, message, Severity.WARNING, refusal=rewrite, related=related)
         return self.finding(module, call, message, Severity.WARNING, rewrite=rewrite, related=related)
+
+
+def _only_waits(module: Module, cancel: _Cancel) -> bool:
+    """Whether all that is cancelled is a sleep, or waits for an event or a queue: there is nothing to clean up."""
+    made = [made_by(start) for start in cancel.holder.starts]
+    return bool(made) and all(_is_wait(module, one) for one in made)
+
+
+def _is_wait(module: Module, made: ast.expr) -> bool:
+    match made:
+        case ast.Call(func=func) if module.qualname(func) == "asyncio.sleep":
+            return True
+        case ast.Call(func=ast.Attribute(value=receiver, attr=attr)):
+            return binding_of(module, receiver).kind in _WAITS.get(attr, ())
+    return False
 
 
 def _rewrite(module: Module, group: list[_Cancel], function: ast.AsyncFunctionDef) -> Rewrite | str:

@@ -93,7 +93,9 @@ def _is_fallback(module: Module, call: ast.Call) -> bool:
 
 def _refusal(module: Module, registration: Registration) -> str:
     call = registration.call
-    pattern = "`loop.add_signal_handler(signal.SIGTERM, handler)`, whose handler takes no arguments"
+    plain = isinstance(registration.number, ast.Name | ast.Attribute)
+    number = module.code(registration.number) if plain else "signal.SIGTERM"
+    pattern = f"`loop.add_signal_handler({number}, handler)`, whose handler takes no arguments"
     if not module.in_coroutine(call):
         return f"no loop is running here: register it in the main coroutine, by {pattern}"
     if not isinstance(module.parent(call), ast.Expr) or call.keywords or len(call.args) != 2:
@@ -103,7 +105,7 @@ def _refusal(module: Module, registration: Registration) -> str:
         return f"the old handler is put back later: use {pattern}, and `remove_signal_handler` at the end"
     if "#" in module.code(call):
         return f"there are comments inside: use {pattern} by hand"
-    if not isinstance(registration.number, ast.Name | ast.Attribute):
+    if not plain:
         return f"the signal is computed here: keep it in a variable, then use {pattern}"
     function = given_function(module, registration.handler)
     if function is None or isinstance(registration.handler, ast.Call):
