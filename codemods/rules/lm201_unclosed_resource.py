@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from codemods.facts.lifetimes import End, Lifetime, lifetimes
 from codemods.facts.module import Module
+from codemods.facts.owners import owner_closes
 from codemods.model import Finding, Severity
 from codemods.rules.base import Rule
 from codemods.rules.closing import Refusal, close_it
@@ -20,7 +21,8 @@ class UnclosedResource(Rule):
         A coroutine makes an object out of the catalog of resources (`aiohttp.ClientSession()`,
         `httpx.AsyncClient()`, `redis.asyncio.from_url()`, `AsyncOpenAI()`, `asyncpg.connect()`,
         `asyncio.open_connection()` and a hundred more), keeps it in a local variable or uses it on
-        the spot, and nothing closes it.
+        the spot, and nothing closes it: no statement here, and nothing in the file that goes over the list
+        or the attribute that keeps it.
 
     Why it breaks
         Its connections belong to the loop. When `asyncio.run` returns, the loop is closed and they
@@ -66,6 +68,8 @@ class UnclosedResource(Rule):
                 yield self.finding(module, place, message, severity, rewrite=mend(module, life))
             except Refusal as refusal:
                 worst = min(severity, refusal.severity, key=lambda s: s.rank)
+                if owner_closes(module, life):
+                    continue
                 if worst is Severity.INFO:
                     message = f"`{creation.name}` is not closed here: it stays open until its owner closes it"
                 yield self.finding(module, place, message, worst, refusal=refusal.reason)
