@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 
 from codemods.facts.module import Module
-from codemods.facts.nodes import FUNCTIONS
+from codemods.project.collection import classes_around, collected, lineage_of
 from codemods.project.module_index import ModuleIndex
 from codemods.project.pytest_asyncio_version import (
     LOOP_SCOPE,
@@ -53,7 +53,7 @@ class Loops:
 
     def of_test(self, test: Test) -> str:
         """The loop scope of an async test: that of its closest mark, else the option."""
-        own = self.modules.get(test.module.path) if test.mark is None else None
+        own = self.modules.get(test.home.path) if test.mark is None else None
         if test.mark is not None:
             own = self.marks.get(test.mark, test.mark.loop_scope)
         return own or self.test_option or "function"
@@ -75,7 +75,8 @@ class Group:
     @property
     def paths(self) -> set[str]:
         """The files that the tests and the fixtures stand in."""
-        return {test.module.path for test in self.tests} | {fixture.module.path for fixture in self.fixtures}
+        written = {path for test in self.tests for path in (test.module.path, test.home.path)}
+        return written | {fixture.module.path for fixture in self.fixtures}
 
     def apart(self, loops: Loops) -> list[tuple[Test, Fixture]]:
         """The pairs that run on different loops."""
@@ -127,7 +128,7 @@ class Suite:
     @cached_property
     def tests(self) -> list[Test]:
         """Every test that pytest collects, methods once for each class that has them."""
-        return [test for syntax in self._files for test in self._tests_of(syntax)]
+        return [test for syntax in self._files for test in collected(self._index, self.config, syntax)]
 
     @cached_property
     def groups(self) -> list[Group]:
@@ -173,7 +174,7 @@ class Suite:
 
     def hook_of(self, test: Test) -> Syntax | None:
         """The conftest above a test whose collection hook deals in asyncio marks."""
-        return next((c for c in self._conftests(test.module.path) if c.changes_collection is not None), None)
+        return next((c for c in self._conftests(test.home.path) if c.changes_collection is not None), None)
 
     def overrides_event_loop(self, test: Test) -> Fixture | None:
         """The ``event_loop`` fixture that the test would get; from 1.0 on nobody asks for it."""
@@ -187,7 +188,8 @@ class Suite:
         found: dict[Fixture, None] = {}
         foreign: set[str] = set()
         autouse = [name for name, chain in chains.items() if any(f.autouse for f in chain)]
-        stack = [(name, 0) for name in (*test.requests, *autouse)]
+        always = self.config.option("usefixtures").split()
+        stack = [(name, 0) for name in (*test.requests, *autouse, *always)]
         while stack:
             name, depth = stack.pop()
             chain = chains.get(name, [])
@@ -201,7 +203,7 @@ class Suite:
 
     def chains(self, test: Test) -> dict[str, list[Fixture]]:
         """The fixtures of each name that the test can see, the nearest first."""
-        key = (test.module.path, test.owner)
+        key = (test.home.path, test.owner)
         if key not in self._chains:
             chains = self._chains[key] = {}
             for level in self._visible(test):
@@ -215,14 +217,12 @@ class Suite:
         return syntax.module if syntax else None
 
     def _visible(self, test: Test) -> Iterator[dict[str, Fixture]]:
-        syntax = self._index.syntax(test.module.path)
-        if test.owner is not None:
-            around = [test.owner, *(a for a in test.module.ancestors(test.owner) if isinstance(a, ast.ClassDef))]
-            for cls in around:
-                lineage = [cls, *bases_of(syntax, cls)]
-                yield {f.name: f for c in reversed(lineage) for f in syntax.fixtures if f.owner is c}
+        syntax = self._index.syntax(test.home.path)
+        for cls in classes_around(syntax, test.owner) if test.owner is not None else ():
+            lineage = lineage_of(self._index, syntax, cls)
+            yield {f.name: f for c in reversed(lineage) for f in c.syntax.fixtures if f.owner is c.node}
         yield self._index.fixtures(syntax)
-        conftests = list(self._conftests(test.module.path))
+        conftests = list(self._conftests(test.home.path))
         for conftest in conftests:
             yield self._index.fixtures(conftest)
         for file in [syntax, *conftests]:
@@ -240,44 +240,6 @@ class Suite:
             conftest = self._index.at(str(folder / "conftest.py"))
             if conftest is not None:
                 yield conftest
-
-    def _tests_of(self, syntax: Syntax) -> Iterator[Test]:
-        module = syntax.module
-        if not self.config.collects_file(module.path):
-            return
-        for node in module.tree.body:
-            if isinstance(node, FUNCTIONS) and self.config.collects_function(node.name):
-                yield syntax.test(node, None, [])
-        for cls in module.classes:
-            bases = bases_of(syntax, cls)
-            if not self.config.collects_class(cls.name) or is_unittest([cls, *bases]):
-                continue
-            methods = {n.name: n for c in reversed([cls, *bases]) for n in c.body if isinstance(n, FUNCTIONS)}
-            for name, node in methods.items():
-                if self.config.collects_function(name):
-                    yield syntax.test(node, cls, bases)
-
-
-def bases_of(syntax: Syntax, cls: ast.ClassDef) -> list[ast.ClassDef]:
-    """The base classes of ``cls`` that its own module defines, nearest first."""
-    found: list[ast.ClassDef] = []
-    stack = list(cls.bases)
-    while stack:
-        base = stack.pop(0)
-        definition = syntax.module.definition(base.id, cls) if isinstance(base, ast.Name) else None
-        if isinstance(definition, ast.ClassDef) and definition not in found and definition is not cls:
-            found.append(definition)
-            stack.extend(definition.bases)
-    return found
-
-
-def is_unittest(lineage: list[ast.ClassDef]) -> bool:
-    """Whether a class is a ``unittest.TestCase``: that has a loop of its own, or none."""
-    for base in (base for cls in lineage for base in cls.bases):
-        name = base.attr if isinstance(base, ast.Attribute) else base.id if isinstance(base, ast.Name) else ""
-        if name.endswith("TestCase"):
-            return True
-    return False
 
 
 @lru_cache(maxsize=1)  # several rules ask one after the other

@@ -57,6 +57,13 @@ class Links:
             self._found[key] = self._resolve(name, module, _REEXPORTS)
         return self._found[key]
 
+    def module(self, path: str) -> Module | None:
+        """The module at a path, as the user sees it; None when there is none, or it does not parse."""
+        if path not in self._modules:
+            like = next(iter(self._project.modules.values()), None)
+            self._modules[path] = self._read(path, like) if like is not None else None
+        return self._modules[path]
+
     def _resolve(self, name: str, importer: Module, depth: int) -> Target | None:
         level = len(name) - len(name.lstrip("."))
         parts = [part for part in name.split(".") if part]

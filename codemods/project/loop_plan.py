@@ -85,7 +85,7 @@ def _is_local(suite: Suite, group: Group) -> bool:
     """Whether marks and fixtures of one file are a smaller change than the configuration."""
     scope = target(group, suite.loops)
     paths = group.paths
-    others = any(suite.runs_test(t) and t.module.path not in paths for t in suite.tests)
+    others = any(suite.runs_test(t) and t.home.path not in paths for t in suite.tests)
     return scope == "class" or (scope == "module" and len(paths) == 1 and others)
 
 
@@ -138,7 +138,7 @@ def _sharing_marks(suite: Suite, group: Group) -> list[Group]:
 
 
 def _mark_key(test: Test) -> Mark | str:
-    return test.mark or test.module.path
+    return test.mark or test.home.path
 
 
 def aligned(plan: Plan, loops: Loops, groups: list[Group]) -> Plan:
@@ -150,5 +150,5 @@ def aligned(plan: Plan, loops: Loops, groups: list[Group]) -> Plan:
         plan,
         fixtures={**plan.fixtures, **fixtures},
         marks={**plan.marks, **{t.mark: plan.scope for t in moved if t.mark is not None}},
-        modules={**plan.modules, **{t.module.path: plan.scope for t in moved if t.mark is None}},
+        modules={**plan.modules, **{t.home.path: plan.scope for t in moved if t.mark is None}},
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 from pathlib import PurePosixPath
 
-from codemods.project.pytest_syntax import Fixture, Syntax
+from codemods.facts.module import Module
+from codemods.project.links import Links
+from codemods.project.pytest_syntax import Fixture, Origin, Syntax
 from codemods.project.tree import Project
 
 
@@ -14,7 +16,8 @@ class ModuleIndex:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self._syntaxes: dict[str, Syntax] = {}
+        self._links = Links(project)
+        self._syntaxes: dict[str, Syntax | None] = {}
         self._fixtures: dict[str, dict[str, Fixture]] = {}
         self._by_stem: dict[str, list[str]] = {}
         for path in project.modules:
@@ -22,13 +25,42 @@ class ModuleIndex:
 
     def syntax(self, path: str) -> Syntax:
         """The module at a path of the project."""
-        if path not in self._syntaxes:
-            self._syntaxes[path] = Syntax(self.project.modules[path])
-        return self._syntaxes[path]
+        return self._of(self.project.modules[path])
+
+    def _of(self, module: Module) -> Syntax:
+        found = self._syntaxes.get(module.path)
+        if found is None:
+            found = self._syntaxes[module.path] = Syntax(module, self._variable)
+        return found
 
     def at(self, path: str) -> Syntax | None:
-        """The module at ``path``, if the project has one there."""
-        return self.syntax(path) if path in self.project.modules else None
+        """The module at ``path``, if there is one: read now, where it holds nothing that made it worth reading before.
+
+        Such a ``conftest.py`` hands on what it imports.
+        """
+        if path in self.project.modules:
+            return self.syntax(path)
+        if path not in self._syntaxes:
+            module = self._links.module(path)
+            self._syntaxes[path] = Syntax(module, self._variable) if module is not None else None
+        return self._syntaxes[path]
+
+    def _variable(self, module: Module, expression: ast.expr) -> Origin | None:
+        """What an imported variable holds, where it is assigned once."""
+        target = self._links.target(module, expression)
+        values = target.values if target is not None and not target.rest else []
+        return Origin(self._of(target.module), values[0]) if target is not None and len(values) == 1 else None
+
+    def class_named(self, expression: ast.expr, syntax: Syntax, at: ast.AST) -> tuple[Syntax, ast.ClassDef] | None:
+        """The class of the project that an expression of a module means."""
+        if isinstance(expression, ast.Name):
+            definition = syntax.module.definition(expression.id, at)
+            if isinstance(definition, ast.ClassDef):
+                return (syntax, definition) if definition is not at else None
+        target = self._links.target(syntax.module, expression)
+        if target is None or target.rest or not isinstance(target.definition, ast.ClassDef):
+            return None
+        return self._of(target.module), target.definition
 
     def resolve(self, name: str, importer: str) -> Syntax | None:
         """The module that ``importer`` means by a dotted name (leading dots: relative).

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from codemods.facts.module import FunctionNode, Module
 from codemods.facts.nodes import FUNCTIONS
@@ -63,6 +64,9 @@ class Test:
     """A test function or method, as collected for one class (``owner``)."""
 
     module: Module
+    """Where it is written."""
+    home: Module
+    """Where pytest collects it: another module when it is inherited from a class of ``module``."""
     node: FunctionNode
     owner: ast.ClassDef | None
     mark: Mark | None
@@ -77,11 +81,28 @@ class Test:
         return isinstance(self.node, ast.AsyncFunctionDef)
 
 
-class Syntax:
-    """What one module says in pytest's words."""
+class Said(NamedTuple):
+    """What one mark says of a test, as far as fixtures and loops go."""
 
-    def __init__(self, module: Module) -> None:
+    asyncio: Mark | None
+    """The mark itself, if it is one of pytest-asyncio."""
+    is_other_runner: bool
+    given: frozenset[str]
+    """The names that ``parametrize`` gives."""
+    asked: tuple[str, ...]
+    """The names that ``usefixtures`` asks for."""
+
+
+class Syntax:
+    """What one module says in pytest's words.
+
+    ``elsewhere`` says what an imported variable holds, and in whose words: a mark or a decorator
+    can be made in another file.
+    """
+
+    def __init__(self, module: Module, elsewhere: Elsewhere | None = None) -> None:
         self.module = module
+        self._elsewhere = elsewhere
         self._marks: dict[ast.expr, Mark] = {}
 
     @cached_property
@@ -102,19 +123,30 @@ class Syntax:
                 return node
         return None
 
-    def test(self, node: FunctionNode, owner: ast.ClassDef | None, bases: list[ast.ClassDef]) -> Test:
-        """The test ``node`` in the class ``owner``, whose bases in this module are ``bases``."""
-        groups = [list(node.decorator_list)]
-        if owner is not None:
-            around = [owner, *bases, *(a for a in self.module.ancestors(owner) if isinstance(a, ast.ClassDef))]
-            groups += [[*c.decorator_list, *self._pytestmark(c)] for c in around]
-        groups.append(self._pytestmark(self.module.tree))
-        expressions = [self._resolve(e) for group in groups for e in group]
-        mark = next((found for e in expressions if (found := self.mark(e))), None)
-        other = any(self._named(e) in _OTHER_RUNNERS for e in expressions)
-        given, asked = self._given_and_asked(expressions)
-        requests = [name for name in _parameters(node, owner is not None) if name not in given]
-        return Test(self.module, node, owner, mark, other, (*requests, *asked, *self._dynamic(node)))
+    def marks_of(self, owner: FunctionNode | ast.ClassDef | ast.Module) -> list[Said]:
+        """The marks of a function, a class or the module, in the order in which pytest asks them."""
+        expressions = [] if isinstance(owner, FUNCTIONS) else self._pytestmark(owner)
+        expressions += [] if isinstance(owner, ast.Module) else reversed(owner.decorator_list)
+        return [origin.syntax._said(origin.expression) for origin in map(self._origin, expressions)]
+
+    def _said(self, expression: ast.expr) -> Said:
+        kind = self._named(expression)
+        given: set[str] = set()
+        asked: list[str] = []
+        if isinstance(expression, ast.Call) and kind == "pytest.mark.usefixtures":
+            asked = [name for argument in expression.args for name in _strings(argument)]
+        elif isinstance(expression, ast.Call) and kind == "pytest.mark.parametrize":
+            said = {k.arg: k.value for k in expression.keywords}
+            names = [*expression.args[:1], *([said["argnames"]] if "argnames" in said else [])]
+            given = {n.strip() for value in names for text in _strings(value) for n in text.split(",")}
+            given -= self._indirect(said.get("indirect"), given)
+        return Said(self.mark(expression), kind in _OTHER_RUNNERS, frozenset(given), tuple(asked))
+
+    def _indirect(self, value: ast.expr | None, given: set[str]) -> set[str]:
+        """The names of a ``parametrize`` whose values go through the fixture of that name."""
+        if value is None or (isinstance(value, ast.Constant) and not value.value):
+            return set()
+        return set(_strings(value)) if isinstance(value, ast.List | ast.Tuple) else given
 
     def mark(self, expression: ast.expr) -> Mark | None:
         """The asyncio mark that an expression is; the same object for the same place."""
@@ -150,18 +182,19 @@ class Syntax:
                 loop_scope=self._text(said["loop_scope"]) if "loop_scope" in said else None,
                 is_asyncio=kind == ASYNCIO_FIXTURE,
                 autouse=isinstance(autouse, ast.Constant) and autouse.value is True,
-                requests=(*_parameters(node, in_class), *self._dynamic(node)),
+                requests=(*parameters(node, in_class), *self.dynamic(node)),
             )
         return None
 
-    def _dynamic(self, node: FunctionNode) -> list[str]:
+    def dynamic(self, node: FunctionNode) -> list[str]:
         """The names that the body asks for with ``request.getfixturevalue("name")``."""
         calls = self.module.calls_ending("getfixturevalue")
         return [name for c in calls if node in self.module.ancestors(c) for a in c.args[:1] for name in _strings(a)]
 
     def _named(self, expression: ast.expr) -> str | None:
-        """The imported name of a decorator, called or not."""
-        return self.module.qualname(expression.func if isinstance(expression, ast.Call) else expression)
+        """The imported name of a decorator, called or not, also by a variable of the project."""
+        origin = self._origin(expression.func if isinstance(expression, ast.Call) else expression)
+        return origin.syntax.module.qualname(origin.expression)
 
     def _pytestmark(self, owner: ast.Module | ast.ClassDef) -> list[ast.expr]:
         return [mark for value in self._assigned(owner, "pytestmark") for mark in _elements(value)]
@@ -185,6 +218,19 @@ class Syntax:
                 return values[0]
         return expression
 
+    def _origin(self, expression: ast.expr) -> Origin:
+        """What an expression stands for, a variable of another module included."""
+        resolved = self._resolve(expression)
+        if (
+            resolved is not expression
+            or self._elsewhere is None
+            or not isinstance(expression, ast.Name | ast.Attribute)
+        ):
+            return Origin(self, resolved)
+        name = self.module.qualname(expression) or "pytest"
+        is_of_pytest = name.partition(".")[0] in ("pytest", "pytest_asyncio")
+        return (None if is_of_pytest else self._elsewhere(self.module, expression)) or Origin(self, expression)
+
     def _text(self, value: ast.expr) -> str:
         resolved = self._resolve(value)
         if isinstance(resolved, ast.Constant) and isinstance(resolved.value, str):
@@ -193,23 +239,8 @@ class Syntax:
             return "function"
         return UNREADABLE
 
-    def _given_and_asked(self, marks: list[ast.expr]) -> tuple[set[str], list[str]]:
-        """The names that ``parametrize`` gives, and those that ``usefixtures`` asks for."""
-        given: set[str] = set()
-        asked: list[str] = []
-        for call in marks:
-            if not isinstance(call, ast.Call):
-                continue
-            kind = self._named(call)
-            if kind == "pytest.mark.usefixtures":
-                asked += [name for argument in call.args for name in _strings(argument)]
-            elif kind == "pytest.mark.parametrize" and not any(k.arg == "indirect" for k in call.keywords):
-                names = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "argnames")]
-                given.update(n.strip() for value in names for text in _strings(value) for n in text.split(","))
-        return given, asked
 
-
-def _parameters(node: FunctionNode, is_method: bool) -> list[str]:
+def parameters(node: FunctionNode, is_method: bool) -> list[str]:
     """The names that pytest fills: parameters without a default, ``self`` left out."""
     positional = [*node.args.posonlyargs, *node.args.args]
     required = positional[: len(positional) - len(node.args.defaults)]
@@ -227,3 +258,13 @@ def _elements(value: ast.expr) -> list[ast.expr]:
 
 def _strings(value: ast.expr) -> list[str]:
     return [e.value for e in _elements(value) if isinstance(e, ast.Constant) and isinstance(e.value, str)]
+
+
+class Origin(NamedTuple):
+    """An expression and the module that it stands in."""
+
+    syntax: Syntax
+    expression: ast.expr
+
+
+Elsewhere = Callable[[Module, ast.expr], Origin | None]

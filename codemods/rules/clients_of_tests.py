@@ -45,11 +45,11 @@ def _loop(suite: Suite, test: Test) -> object:
         case "function":
             return test
         case "class":
-            return test.module.path, test.owner
+            return test.home.path, test.owner
         case "module":
-            return test.module.path
+            return test.home.path
         case "package":
-            return PurePosixPath(test.module.path).parent
+            return PurePosixPath(test.home.path).parent
     return "session"
 
 

@@ -73,7 +73,12 @@ class EventLoopFixture(ProjectRule):
 
     def _at(self, suite: Suite, override: Override, asking: list[Test | Fixture], project: Project) -> Finding:
         fixture, version = override.fixture, suite.version
-        refusal = _too_old(suite) or _does_more(suite, override) or _is_imported(project, override)
+        refusal = (
+            _too_old(suite)
+            or _does_more(suite, override)
+            or _is_imported(project, override)
+            or _runs_by_unseen_means(suite, override)
+        )
         rewrite = None
         if not refusal:
             refusal, rewrite = _rewrite(suite, override, asking)
@@ -156,6 +161,19 @@ def _is_imported(project: Project, override: Override) -> str:
     for module in project.modules.values():
         if module is not override.fixture.module and NAME in module.imports.names:
             return f"{module.path} imports it by name"
+    return ""
+
+
+def _runs_by_unseen_means(suite: Suite, override: Override) -> str:
+    """Whether something else than a mark that is to be seen may run an async test: its loop is then not known."""
+    if suite.version.at_least(NO_EVENT_LOOP) and override.fixture.scope == "function":
+        return ""
+    for test in override.tests:
+        if test.is_async and not test.other_runner and not suite.runs_test(test):
+            name = test.node.name
+            return (
+                f"{name} has no mark of pytest-asyncio that can be seen: if something gives it one, say the scope there"
+            )
     return ""
 
 

@@ -12,7 +12,7 @@ from codemods.facts.module import Module
 from codemods.model import Operation, Rewrite, Safety, Severity
 from codemods.project.config_edit import SetPytestOptions
 from codemods.project.crossing import Crossing, crossing
-from codemods.project.fixtures_graph import SCOPES, Group, Suite, find_suites, is_unittest
+from codemods.project.fixtures_graph import SCOPES, Group, Suite, find_suites
 from codemods.project.loop_plan import Plan, broken_groups, make_plan, target
 from codemods.project.pytest_asyncio_version import LOOP_SCOPE, MARK_SCOPE, NO_EVENT_LOOP, TEST_LOOP_SCOPE
 from codemods.project.pytest_config import FIXTURE_OPTION
@@ -173,7 +173,7 @@ def carry_out(suite: Suite, group: Group, plan: Plan | None) -> tuple[str, list[
     for mark, scope in plan.marks.items():
         operations.append(_on_mark(mark, scope))
     for path, scope in plan.modules.items():
-        tests = [test for test in suite.tests if test.module.path == path]
+        tests = [test for test in suite.tests if test.home.path == path]
         new = _new_pytestmark(tests, scope)
         if new is None:
             return (
@@ -226,7 +226,7 @@ def _keywords(expression: ast.expr) -> list[ast.keyword]:
 
 def _new_pytestmark(tests: list[Test], scope: str) -> Operation | None:
     """A ``pytestmark`` behind the imports; None where it would hit sync tests or another one."""
-    module: Module = tests[0].module
+    module: Module = tests[0].home
     imports = [s for s in module.imports.statements if s in module.tree.body]
     if not imports or module.names("pytestmark") or not all(test.is_async for test in tests):
         return None
@@ -255,9 +255,7 @@ def why_unsafe(suite: Suite, group: Group, plan: Plan) -> str:
             return f"{test.node.name} looks at all tasks of its loop, and will see those of other tests"
         if _ends_its_loop(test):
             return f"{test.node.name} stops or closes its loop, which other tests will share"
-    if not suite.version.at_least(_RUN_RESTORES_LOOP) and (
-        name := _runs_by_hand(suite, {t.module.path for t in moved})
-    ):
+    if not suite.version.at_least(_RUN_RESTORES_LOOP) and (name := _runs_by_hand(suite, {t.home.path for t in moved})):
         return f"{name} calls asyncio.run, which before {_RUN_RESTORES_LOOP} takes the shared loop from the next test"
     unknown = sorted(name for name in group.foreign if not _SYNC_FIXTURES.fullmatch(name))
     if unknown and FIXTURE_OPTION not in plan.options and suite.loops.fixture_option != plan.scope:
@@ -276,9 +274,9 @@ def _runs_by_hand(suite: Suite, paths: set[str]) -> str:
         module = test.module
         if not test.is_async and any(test.node in module.ancestors(c) for c in module.calls("asyncio.run")):
             return test.node.name
-    modules = {test.module.path: test.module for test in suite.tests if test.module.path in paths}
+    modules = {test.home.path: test.home for test in suite.tests if test.home.path in paths}
     for module in modules.values():
         for cls in module.classes:
-            if is_unittest([cls]) and any("IsolatedAsyncio" in module.code(base) for base in cls.bases):
+            if any("IsolatedAsyncio" in module.code(base) for base in cls.bases):
                 return cls.name
     return ""
