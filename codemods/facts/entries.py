@@ -89,3 +89,31 @@ def _called(module: Module, node: ast.expr, index: _Index) -> ast.AsyncFunctionD
             scope = module.scope(scope)
         found = index.get((scope, node.func.id))
     return found if isinstance(found, ast.AsyncFunctionDef) else None
+
+
+def only_from_top(module: Module, scope: ScopeNode) -> bool:
+    """Whether code runs with the program itself, where no loop runs: at the top, or called from there alone.
+
+    A function that this file never calls may be called from anywhere; so may one of a file that
+    lets loops run inside of one another.
+    """
+    if "nest_asyncio" in {name.partition(".")[0] for name in module.imports.names.values()}:
+        return False
+    return _is_from_top(module, scope, set())
+
+
+def _is_from_top(module: Module, scope: ScopeNode, seen: set[ScopeNode]) -> bool:
+    if isinstance(scope, ast.Module):
+        return True
+    if not isinstance(scope, ast.FunctionDef) or scope in seen or module.scope(scope) is not module.tree:
+        return False
+    mentions = module.names(scope.name)
+    if not mentions or scope.decorator_list or module.attributes(scope.name):
+        return False
+    for name in mentions:
+        call = module.parent(name)
+        if not isinstance(call, ast.Call) or call.func is not name:
+            return False
+        if not _is_from_top(module, module.scope(call), {*seen, scope}):
+            return False
+    return True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from codemods.facts.module import Module, ScopeNode
+from codemods.facts.nodes import start, tail
 from codemods.facts.variables import BINDERS, Variables
 
 
@@ -63,11 +64,10 @@ class HeldLoop:
     """The assignment ``loop = get_event_loop()`` to one name, where there is one."""
     uses: tuple[Use, ...]
     """In source order; of an inline ``get_event_loop().close()`` the one."""
-
-    @property
-    def name(self) -> str:
-        """The name that holds it; empty where none does."""
-        return bound_name(self.binding) if self.binding is not None else ""
+    name: str = ""
+    """The name that holds it; empty where none does."""
+    closed_by: ast.With | None = None
+    """The ``with closing(new_event_loop()) as loop:`` that gives it its name, and closes it."""
 
 
 def is_micropython(module: Module) -> bool:
@@ -84,8 +84,17 @@ def origin(module: Module, expression: ast.AST | None) -> How | None:
         if module.qualname(function.value.func) == _POLICY:
             return _MAKERS.get(f"asyncio.{function.attr}")
         return None
+    if is_from_star(module, function):
+        return _MAKERS.get(f"asyncio.{tail(function)}")
     qualname = module.qualname(function)
     return _MAKERS.get(qualname.replace("asyncio.events.", "asyncio.")) if qualname else None
+
+
+def is_from_star(module: Module, function: ast.expr) -> bool:
+    """Whether a name can only come from ``from asyncio import *``."""
+    if not isinstance(function, ast.Name) or "asyncio" not in module.imports.stars:
+        return False
+    return function.id not in module.imports.names and not module.is_bound(function.id, function)
 
 
 def makers(module: Module) -> list[tuple[ast.Call, How]]:
@@ -100,12 +109,33 @@ def held_loops(module: Module) -> Iterator[HeldLoop]:
     variables = Variables(module)
     for made, how in makers(module):
         scope = module.scope(made)
-        binding = module.parent(made)
-        if isinstance(binding, BINDERS) and (name := bound_name(binding)):
-            reads = [n for n in variables.uses(name).get(scope, ()) if isinstance(n.ctx, ast.Load)]
-            yield HeldLoop(made, how, scope, binding, tuple(_use(module, n) for n in reads))
-        else:
+        holder = module.parent(made)
+        block = _closing_block(module, made)
+        inline: list[ast.expr] = []
+        name = ""
+        if isinstance(holder, BINDERS):
+            name = bound_name(holder)
+        elif isinstance(holder, ast.NamedExpr):
+            name = holder.target.id
+            inline = [holder]
+        elif block is not None and isinstance(variable := block.items[0].optional_vars, ast.Name):
+            name = variable.id
+        if not name:
             yield HeldLoop(made, how, scope, None, (_use(module, made),))
+            continue
+        reads = [n for n in variables.uses(name).get(scope, ()) if isinstance(n.ctx, ast.Load)]
+        uses = tuple(_use(module, node) for node in sorted([*inline, *reads], key=start))
+        yield HeldLoop(made, how, scope, holder if isinstance(holder, BINDERS) else None, uses, name, block)
+
+
+def _closing_block(module: Module, made: ast.Call) -> ast.With | None:
+    """The ``with contextlib.closing(new_event_loop()) as loop:`` whose only item makes a loop."""
+    closing = module.parent(made)
+    if not isinstance(closing, ast.Call) or module.qualname(closing.func) != "contextlib.closing":
+        return None
+    item = module.parent(closing)
+    block = module.parent(item) if isinstance(item, ast.withitem) else None
+    return block if isinstance(block, ast.With) and len(block.items) == 1 and closing.args == [made] else None
 
 
 def _use(module: Module, node: ast.expr) -> Use:

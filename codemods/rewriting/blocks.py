@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import libcst as cst
@@ -19,12 +19,13 @@ from codemods.rewriting.operations import (
     RemoveFinally,
     RemoveStatement,
     ReplaceStatement,
+    Unwrap,
     WrapInTry,
     WrapInWith,
 )
 from codemods.rewriting.pragmas import is_pragma
 
-_Removing = RemoveStatement | RemoveDefinition | RemoveFinally
+_Removing = RemoveStatement | RemoveDefinition | RemoveFinally | Unwrap
 _Finally = AddFinally | WrapInTry
 _Placing = NameValue | ReplaceStatement | InsertBefore | InsertAfter
 BlockOperation = _Removing | _Placing | WrapInWith | EnterAsyncWith | _Finally | ExtractCoroutine
@@ -49,13 +50,26 @@ class BlockEditor:
         self.footer = list(footer)
         self._top = top
 
-    def apply(self, operation: BlockOperation, locate: Locator) -> None:
-        """Carry out one operation. Raises MisplacedError when its statements are not in this block."""
+    def apply(self, operation: BlockOperation, locate: Locator, pulled: Mapping[Statement, Statement | None]) -> None:
+        """Carry out one operation; ``pulled`` are statements of outer blocks that it may take along.
+
+        Raises MisplacedError when its statements are not in this block.
+        """
         match operation:
             case RemoveStatement(at=at):
                 self._remove(self._index(locate.statement(at)), operation)
             case RemoveFinally(at=at, header=header):
                 self._remove_finally(self._index(locate.statement(at)), header)
+            case Unwrap(at=at, header=header):
+                index = self._index(locate.statement(at))
+                old = self.statements[index]
+                if not isinstance(old, cst.With):
+                    raise MisplacedError("a with was expected")
+                if header:
+                    wrapper = statements(f"{header}\n    pass\n")[0]
+                    self._put(index, index + 1, [_with_leading(wrapper.with_changes(body=old.body), _leading(old))])
+                else:
+                    self._unwrap(index, old)
             case AddFinally(at=at, cleanup=cleanup):
                 index = self._index(locate.statement(at))
                 old = self.statements[index]
@@ -87,7 +101,9 @@ class BlockEditor:
             case EnterAsyncWith():
                 self._enter(operation, locate)
             case ExtractCoroutine():
-                self._extract(operation, locate)
+                self._extract(
+                    operation, locate, [(pulled[locate.statement(at)], name) for at, name in operation.pulled]
+                )
 
     def _index(self, original: Statement) -> int:
         for index, key in enumerate(self._keys):
@@ -154,15 +170,15 @@ class BlockEditor:
         else:
             self._unwrap(index, old)
 
-    def _unwrap(self, index: int, old: cst.Try | cst.TryStar) -> None:
-        """Put the body of a ``try`` in its place."""
+    def _unwrap(self, index: int, old: cst.Try | cst.TryStar | cst.With) -> None:
+        """Put the body of a ``try`` or a ``with`` in its place."""
         body = old.body
         if not isinstance(body, cst.IndentedBlock):
-            raise MisplacedError("the body of the try stands on its line")
+            raise MisplacedError("the body stands on the line of its header")
         self._comment_behind(index, body.footer)
         inside = list(body.body)
         header = [cst.EmptyLine(comment=body.header.comment)] if body.header.comment else []
-        inside[0] = _with_leading(inside[0], [*_leading(old), *header, *_leading(inside[0])])
+        inside[0] = _with_leading(inside[0], [*_leading(old), *header, *_split_leading(inside[0])[1]])
         self._put(index, index + 1, inside)
 
     def _nest(self, start: int, end: int, wrapper: Statement) -> None:
@@ -189,9 +205,14 @@ class BlockEditor:
         )
         self._put(start, end, [wrapper])
 
-    def _extract(self, operation: ExtractCoroutine, locate: Locator) -> None:
+    def _extract(
+        self, operation: ExtractCoroutine, locate: Locator, pulled: Sequence[tuple[Statement | None, str]]
+    ) -> None:
         start, end = self._range(locate.statement(operation.first), locate.statement(operation.last))
-        body = self.statements[start:end]
+        above = [_naming(one, name) if name else one for one, name in pulled if one is not None]
+        if len(above) < len(pulled):
+            raise MisplacedError("a statement to be moved in stands behind the block")
+        body = [*above, *self.statements[start:end]]
         if operation.return_last:
             body[-1] = _returning(body[-1])
         elif operation.returns:
@@ -207,8 +228,8 @@ class BlockEditor:
             self._put(start, end, [_with_leading(call, blanks)])
             raise _Hoist(definition)
         gap = [_BLANK] * (2 if self._top else 1)
-        above = gap if start or self._top else []
-        self._put(start, end, [_with_leading(definition, above), _with_leading(call, gap)])
+        before = gap if start or self._top else []
+        self._put(start, end, [_with_leading(definition, before), _with_leading(call, gap)])
 
     def insert_before(self, original: Statement, new: Statement) -> None:
         """Put ``new`` in front of a statement, below its blank lines and comments."""

@@ -42,6 +42,7 @@ from codemods.rewriting.operations import (
     RenameKeyword,
     ReplaceExpression,
     ReplaceStatement,
+    Unwrap,
     WrapInCall,
     WrapInTry,
     WrapInWith,
@@ -63,6 +64,8 @@ class Hands(cst.CSTTransformer):
         self._hoisted: list[tuple[Statement, Statement]] = []
         self._lists: list[tuple[Statement, Statement]] = []
         """What ``NameArguments`` made, and the statement that each goes in front of."""
+        self._pulled: dict[Statement, Statement | None] = {}
+        """What ``ExtractCoroutine`` pulls out of an outer block, as it was and as it has become."""
         self._indent = ""
         self._pending = len(operations)
         for operation in operations:
@@ -86,7 +89,7 @@ class Hands(cst.CSTTransformer):
                 self._imports.setdefault(self._locate.statement(at), []).append(operation)
             case RemoveStatement(at=first) | RemoveFinally(at=first) | AddFinally(at=first):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
-            case RemoveDefinition(at=first) | ReplaceStatement(at=first):
+            case RemoveDefinition(at=first) | ReplaceStatement(at=first) | Unwrap(at=first):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
             case NameValue(at=first) | InsertBefore(at=first):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
@@ -94,6 +97,8 @@ class Hands(cst.CSTTransformer):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
             case WrapInWith(first=first) | WrapInTry(first=first) | ExtractCoroutine(first=first):
                 self._blocks.setdefault(self._locate.statement(first), []).append(operation)
+                if isinstance(operation, ExtractCoroutine):
+                    self._pulled.update((self._locate.statement(at), None) for at, _ in operation.pulled)
             case _:
                 raise MisplacedError(f"{type(operation).__name__} is not an operation on Python code")
 
@@ -108,7 +113,12 @@ class Hands(cst.CSTTransformer):
 
     def on_leave(self, original_node: cst.CSTNode, updated_node: cst.CSTNode) -> cst.CSTNode:  # type: ignore[override]
         """Dispatch on the node that an operation named; libcst calls it for every node."""
-        node = updated_node
+        node = self._changed(original_node, updated_node)
+        if original_node in self._pulled:
+            self._pulled[original_node] = node  # type: ignore[index, assignment]
+        return node
+
+    def _changed(self, original_node: cst.CSTNode, node: cst.CSTNode) -> cst.CSTNode:
         if original_node in self._expressions:
             assert isinstance(node, cst.BaseExpression)
             self._pending -= 1
@@ -162,7 +172,7 @@ class Hands(cst.CSTTransformer):
             editor.insert_before(before, assignment)
         for operation in sorted(operations, key=_order):
             try:
-                editor.apply(operation, self._locate)
+                editor.apply(operation, self._locate, self._pulled)
             except Hoist as hoist:
                 assert isinstance(operation, ExtractCoroutine)
                 assert operation.before is not None
@@ -189,7 +199,7 @@ def _order(operation: BlockOperation) -> int:
 
 
 _TURNS = (
-    *(RemoveStatement, RemoveDefinition, RemoveFinally, AddFinally),
+    *(RemoveStatement, RemoveDefinition, RemoveFinally, Unwrap, AddFinally),
     *(NameValue, ReplaceStatement, InsertBefore, InsertAfter),
     *(WrapInWith, WrapInTry, EnterAsyncWith, ExtractCoroutine),
 )

@@ -21,11 +21,12 @@ from codemods.rewriting.operations import (
     RemoveFinally,
     RemoveKeyword,
     RemoveStatement,
+    Unwrap,
 )
 from codemods.source import Source, split_lines
 
 Read = Callable[[str], Source | None]
-_REMOVING = (RemoveStatement, RemoveFinally, RemoveDefinition)
+_REMOVING = (RemoveStatement, RemoveFinally, RemoveDefinition, Unwrap)
 _GUARD = "pass"  # stands above a parsed piece, so that its comments belong to its first statement
 
 

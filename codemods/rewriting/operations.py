@@ -126,6 +126,14 @@ class RemoveFinally(Operation):
 
 
 @dataclass(frozen=True, slots=True)
+class Unwrap(Operation):
+    """Put what stands in the ``with`` at ``at`` in its place, under ``header`` where there is one; comments stay."""
+
+    at: Span
+    header: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveArgument(Operation):
     """Take the positional argument number ``index`` out of the call at ``at``."""
 
@@ -217,6 +225,11 @@ class ExtractCoroutine(Operation):
     before: Span | None = None
     annotation: str = ""
     """What the coroutine returns, where its file annotates that."""
+    pulled: tuple[tuple[Span, str], ...] = ()
+    """Statements of a block around, in front of this one, that move into the coroutine first, with their comments.
+
+    Each with the name that keeps its value, where it is an expression that has none.
+    """
 
 
 @dataclass(frozen=True, slots=True)

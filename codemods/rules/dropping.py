@@ -26,7 +26,8 @@ def drop_all(module: Module, statements: Iterable[ast.stmt]) -> list[Operation]:
     An emptied ``finally`` goes with them, and so does an emptied ``try`` with its handlers, and an
     ``if`` that only asked how the loop is.
     """
-    gone = set(statements)
+    named = set(statements)
+    gone = {statement for statement in named if named.isdisjoint(module.ancestors(statement))}
     clauses: set[ast.stmt] = set()
     grown = True
     while grown:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from codemods.facts.callees import callee
-from codemods.facts.manual_loops import Site
+from codemods.facts.loop_site import Site
 from codemods.facts.module import Module
 from codemods.facts.nodes import tail
 from codemods.model import Operation

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import NamedTuple
 
+from codemods.facts.callees import assigned_values
+from codemods.facts.early_tasks import is_coroutine, needs_coroutine
 from codemods.facts.flow import repeating_loop
 from codemods.facts.leftovers import leaves_context
+from codemods.facts.loop_end import LoopEnd
+from codemods.facts.loop_site import Site
 from codemods.facts.loops import How
-from codemods.facts.manual_loops import Site, current_elsewhere, manual_sites
+from codemods.facts.manual_loops import current_elsewhere, manual_sites
 from codemods.facts.module import Module
-from codemods.facts.nodes import FUNCTIONS, tail
+from codemods.facts.nodes import FUNCTIONS, start, tail
 from codemods.facts.premade import made_before
 from codemods.model import Finding, Operation, Related, Rewrite, Safety, Severity
+from codemods.rewriting.operations import ChangeFromImport, RemoveStatement
 from codemods.rules.base import Rule
+from codemods.rules.loop_shutdown import shut_down
 from codemods.rules.missing_loop import is_guarded
-from codemods.rules.own_run import is_coroutine, needs_coroutine, own_run
+from codemods.rules.own_run import own_run
+from codemods.rules.unused_imports import drop_unused
 
 _RAISES_SINCE = (3, 14)
+_IMPORTS = (ChangeFromImport, RemoveStatement)
 
 
 class ManualLoop(Rule):
@@ -26,7 +35,8 @@ class ManualLoop(Rule):
     What it finds
         `run_until_complete` or `run_forever` on a loop that plain code gets by `get_event_loop()`,
         `new_event_loop()` or from a loop class. The loops of a file are one finding: once one of them
-        is `asyncio.run`, `get_event_loop()` raises in the same thread.
+        is `asyncio.run`, `get_event_loop()` raises in the same thread. A loop that is shut down by hand
+        as `asyncio.run` would do it, and that has to stay, is none.
 
     Why it breaks
         `loop.close()` does not end what still runs: tasks are destroyed while they are pending,
@@ -37,20 +47,30 @@ class ManualLoop(Rule):
     What it changes
         One run becomes `asyncio.run(...)`; several become one main coroutine where they stand next to
         each other, else `with asyncio.Runner() as runner:`. What makes, sets, shuts down and closes the
-        loop goes away. A coroutine that got the loop as an argument takes the running one. A future
-        such as `asyncio.gather(...)` gets a coroutine around it.
+        loop goes away, and so does a `for` that cancels all tasks in front of the close. A coroutine that
+        got the loop as an argument takes the running one. A future such as `asyncio.gather(...)` gets a
+        coroutine around it. Tasks that are started before the loop runs start in that coroutine, in the
+        same order; those that no run waits for are cancelled and awaited at its end. `run_forever` becomes
+        waiting for ever, where nothing stops the loop.
+
+        Where the loop has to stay, and the source shows where it is closed, the missing steps go in front
+        of `loop.close()`, in a `finally`: cancel the tasks and wait for them, `shutdown_asyncgens`,
+        `shutdown_default_executor`.
 
     When it refuses
-        Services that `run_forever`; settings, signal handlers and callbacks on the loop before it runs;
-        loops of chosen classes; loops that are kept on an object, returned, handed on, or used by
-        several functions; code that asks whether a loop is running. If one loop of a file has to stay,
-        so do the others that share its current loop.
+        `run_forever` in threads, and where something stops the loop; settings, signal handlers and callbacks
+        on the loop before it runs; loops of chosen classes; loops that are kept on an object, returned,
+        handed on, or used by several functions; code that asks whether a loop is running, and a function that
+        makes a loop where there is none, unless only plain code at the top of the file calls it. If one loop
+        of a file has to stay, so do the others that share its current loop.
 
     Safety
         Safe for a coroutine of this file, run once on a loop of its own, or on the current one at the
-        top of the program, with no object that was made before and may belong to that loop. Unsafe
-        else: each call of a function would run on a loop of its own; an object made earlier may belong
-        to the old one; what comes from elsewhere may not be a coroutine.
+        top of the program, with no object that was made before and may belong to that loop; and for
+        tasks that the next run waits for. Unsafe else: each call of a function would run on a loop of its
+        own; an object made earlier may belong to the old one; what comes from elsewhere may not be a
+        coroutine; a coroutine that is run behind a started task takes its first step before that. To shut
+        down a loop that stays is unsafe: what still runs is cancelled, and waited for.
     """
 
     code = "LM103"
@@ -61,19 +81,36 @@ class ManualLoop(Rule):
         sites = manual_sites(module)
         if not sites:
             return
-        stuck, operations = _convert(module, sites)
-        for site, reason in stuck.values():
-            severity = Severity.INFO if site.obstacle else _severity(module, site)
-            yield self.finding(module, site.place, _message(module, site), severity, refusal=reason)
+        stuck, operations, whys = _convert(module, sites)
+        for one in stuck.values():
+            yield from self._stays(module, one)
         going = [site for number, site in enumerate(sites) if number not in stuck]
         if going:
-            why = next((reason for site in going if (reason := _why_unsafe(module, site, sites))), "")
+            reasons = [*(_why_unsafe(module, site, sites) for site in going), *whys]
+            why = next(filter(None, reasons), "")
             safety = Safety.UNSAFE if why else Safety.SAFE
             rewrite = Rewrite("Run it by asyncio.run, which closes its loop", safety, tuple(operations), why)
             first, *others = going
             related = tuple(Related(module.path, module.span(site.place), "and this one") for site in others)
             message, severity = _message(module, first), _severity(module, first)
             yield self.finding(module, first.place, message, severity, rewrite=rewrite, related=related)
+
+    def _stays(self, module: Module, stuck: _Stuck) -> Iterator[Finding]:
+        """The finding for a loop that stays: none where it is shut down as ``asyncio.run`` would do it."""
+        site, reason = stuck.site, stuck.reason
+        message, severity = _message(module, site), _severity(module, site)
+        if severity is not Severity.ERROR and not stuck.for_others:
+            end = LoopEnd(module, site)
+            if end.is_whole():
+                return
+            if operations := shut_down(module, end):
+                why = f"what still runs is cancelled and waited for then; the loop itself stays: {reason}"
+                rewrite = Rewrite("Shut the loop down before it is closed", Safety.UNSAFE, tuple(operations), why)
+                yield self.finding(module, site.place, message, severity, rewrite=rewrite)
+                return
+        if site.obstacle or site.forever:
+            severity = Severity.INFO
+        yield self.finding(module, site.place, message, severity, refusal=reason)
 
 
 def _message(module: Module, site: Site) -> str:
@@ -105,30 +142,48 @@ def _severity(module: Module, site: Site) -> Severity:
     return Severity.ERROR if site.how is How.CURRENT and module.target >= _RAISES_SINCE else Severity.WARNING
 
 
-def _convert(module: Module, sites: list[Site]) -> tuple[dict[int, tuple[Site, str]], list[Operation]]:
-    """The sites that have to stay, by number, each with its reason; and what takes the others away."""
+class _Stuck(NamedTuple):
+    site: Site
+    reason: str
+    for_others: bool = False
+    """Whether it could go, if another loop of the file did not stay."""
+
+
+def _convert(module: Module, sites: list[Site]) -> tuple[dict[int, _Stuck], list[Operation], list[str]]:
+    """The sites that have to stay, by number, each with its reason; what takes the others away, and may change."""
     makers = [held.made for site in sites for held in site.loops]
     replaced = [*makers, *module.calls("asyncio.set_event_loop")]
     operations: list[Operation] = []
-    stuck: dict[int, tuple[Site, str]] = {}
+    stuck: dict[int, _Stuck] = {}
     taken: set[str] = set()
+    whys: list[str] = []
     for number, site in enumerate(sites):
         outcome = site.obstacle or own_run(module, site, replaced, taken)
         if isinstance(outcome, str):
-            stuck[number] = (site, outcome)
+            stuck[number] = _Stuck(site, outcome)
         else:
-            operations += [operation for operation in outcome if operation not in operations]
+            operations += [operation for operation in outcome.operations if operation not in operations]
+            whys.append(outcome.why_unsafe)
+    operations += _without_closing(module, [s for number, s in enumerate(sites) if number not in stuck], operations)
     shared = _takes_current(module, sites) or next(
         (
             f"the loop of line {site.place.lineno} stays, and after `asyncio.run` there is no current loop for it"
-            for site, _ in stuck.values()
+            for site, *_ in stuck.values()
             if site.how is How.CURRENT or (site.is_set and site.scope is module.tree)
         ),
         "",
     )
     if shared:
-        stuck = {number: stuck.get(number, (site, shared)) for number, site in enumerate(sites)}
-    return stuck, operations
+        stuck = {number: stuck.get(number, _Stuck(site, shared, True)) for number, site in enumerate(sites)}
+    return stuck, operations, whys
+
+
+def _without_closing(module: Module, going: list[Site], operations: list[Operation]) -> list[Operation]:
+    """What takes out the imports of contextlib that only the ends of these loops needed."""
+    blocks = [block.items[0].context_expr for site in going for block in site.blocks]
+    gone = [*(statement for site in going for statement in site.done_with), *blocks]
+    found = [operation for operation in drop_unused(module, gone, operations) if isinstance(operation, _IMPORTS)]
+    return [operation for operation in found if "contextlib" in module.segment(operation.at)]
 
 
 def _takes_current(module: Module, sites: list[Site]) -> str:
@@ -140,7 +195,11 @@ def _takes_current(module: Module, sites: list[Site]) -> str:
 
 
 def _why_unsafe(module: Module, site: Site, sites: list[Site]) -> str:
+    if line := _before_drain(module, site):
+        return f"line {line} would be done behind the end of the tasks that are left, and not before it"
     for run in site.runs:
+        if _is_started(module, site, run.coroutine):
+            continue
         if not is_coroutine(module, run.coroutine) and not needs_coroutine(module, run.coroutine):
             return f"`{module.code(run.coroutine)}` has to be a coroutine, and is not one of this file"
         if name := _given(module, site, run.coroutine):
@@ -155,6 +214,22 @@ def _why_unsafe(module: Module, site: Site, sites: list[Site]) -> str:
     if site.how is How.CURRENT and not site.is_closed and not _happens_once(module, site):
         return "each call runs on a loop of its own then, without what earlier ones left on the shared one"
     return ""
+
+
+def _before_drain(module: Module, site: Site) -> int:
+    """The line of what is done between the last run and the end of the tasks that are left; 0 for nothing."""
+    if not site.drain or not site.runs:
+        return 0
+    block = module.block(site.drain[0])
+    last = max(start(run.call) for run in site.runs)
+    between = (s for s in block.statements[: block.index] if start(s) > last and s not in site.done_with)
+    return next((statement.lineno for statement in between), 0)
+
+
+def _is_started(module: Module, site: Site, awaited: ast.expr) -> bool:
+    """Whether what is run is a task that was started on the loop."""
+    values = assigned_values(module, awaited) if isinstance(awaited, ast.Name) else [awaited]
+    return bool(values) and all(value in site.starts for value in values)
 
 
 def _given(module: Module, site: Site, coroutine: ast.expr) -> str:

@@ -81,7 +81,7 @@ def merge(
     runs the coroutine, where the runs are no ``asyncio.run``.
     """
     inside = where.inside
-    may_move = _is_no_run if with_any_call else _is_harmless
+    may_move = _is_no_run if with_any_call else is_harmless
     if len(group.runs) < 2 or not all(_is_plain(module, group, statement, may_move) for statement in inside):
         return None
     if any(run.loop is not None for run in group.runs) or not all(module.stands_alone(s) for s in inside):
@@ -109,14 +109,23 @@ def _with_return(module: Module, group: Group, where: Range, may_move: MayMove) 
 
 
 def extract(
-    module: Module, group: Group, where: Range, taken: set[str], *, runner: str = ""
+    module: Module,
+    group: Group,
+    where: Range,
+    taken: set[str],
+    *,
+    runner: str = "",
+    private: Collection[str] = (),
+    pulled: tuple[ast.stmt, ...] = (),
 ) -> ExtractCoroutine | None:
     """The operation that moves the range into a new coroutine and runs that; None where it cannot stand alone.
 
     ``runner`` is what runs it, ``asyncio.run``, where the first run of the group does not say that.
+    Names in ``private`` are given back only where this file reads them. The statements ``pulled``
+    stand in front of an outer block, and go in first.
     """
     inside = where.inside
-    needed = results(module, group, where)
+    needed = results(module, group, where, private)
     hoist = _definition_place(module, group, inside[0])
     if needed is None or hoist is None:
         return None
@@ -139,6 +148,7 @@ def extract(
         return_last=returns_last,
         before=None if hoist is inside[0] else module.span(hoist),
         annotation=_annotation(module, group, last, needed),
+        pulled=tuple((module.span(statement), "") for statement in pulled),
     )
 
 
@@ -226,7 +236,7 @@ def _is_no_run(module: Module, call: ast.Call) -> bool:
     return function is None or not starts_a_loop(module, function)
 
 
-def _is_harmless(module: Module, call: ast.Call) -> bool:
+def is_harmless(module: Module, call: ast.Call) -> bool:
     """A call that neither blocks nor starts a loop: printing, a pure builtin, a method of a literal."""
     if any(keyword.arg in (None, "key") for keyword in call.keywords):
         return False  # somebody else's code is called
@@ -241,7 +251,8 @@ def _is_harmless(module: Module, call: ast.Call) -> bool:
 def reads_well(module: Module, call: ast.Call) -> bool:
     """Whether the place of a call is known exactly: before 3.12 that can be wrong inside an f-string."""
     code, function = module.code(call), module.code(call.func)
-    return code.startswith(function) and code.endswith(")") and "".join(function.split()) == ast.unparse(call.func)
+    same = "".join(function.split()) == "".join(ast.unparse(call.func).split())
+    return code.startswith(function) and code.endswith(")") and same
 
 
 def _definition_place(module: Module, group: Group, first: ast.stmt) -> ast.stmt | None:

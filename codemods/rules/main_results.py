@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import itertools
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from codemods.facts import flow
+from codemods.facts.comprehensions import is_own
 from codemods.facts.module import Module, ScopeNode
 from codemods.facts.runs import Group
 
@@ -29,8 +31,11 @@ class Range:
         return self.statements[self.start : self.end]
 
 
-def results(module: Module, group: Group, where: Range) -> list[str] | None:
-    """The names bound by the statements that are needed behind them; None when a local will not do."""
+def results(module: Module, group: Group, where: Range, private: Collection[str] = ()) -> list[str] | None:
+    """The names bound by the statements that are needed behind them; None when a local will not do.
+
+    At the top of a file that may be imported all are needed but those in ``private``.
+    """
     bound: list[str] = []
     for statement in where.inside:
         for name in targets(statement):
@@ -45,14 +50,16 @@ def results(module: Module, group: Group, where: Range) -> list[str] | None:
         if module.is_declared(name, group.scope) or (top and module.declarations(name)):
             return None
         loads = [
-            n for n in module.names(name) if not isinstance(n.ctx, ast.Store) and _reads_from(module, n, group.scope)
+            n
+            for n in module.names(name)
+            if not isinstance(n.ctx, ast.Store) and _reads_from(module, n, group.scope) and not is_own(module, n)
         ]
         outside = [n for n in loads if not own & set(module.ancestors(n))]
         if any(module.scope(n) is not group.scope for n in loads):
             return None  # a function reads it: as a local of the coroutine it would be out of sight
         if _read_before_bound(module, name, where):
             return None
-        if outside or (top and not under_main_guard(module, where.inside[0])):
+        if outside or (top and name not in private and not under_main_guard(module, where.inside[0])):
             needed.append(name)
     if any(_matters_halfway(module, group, statement, needed) for statement in where.inside[:-1]):
         return None
@@ -100,7 +107,15 @@ def _read_before_bound(module: Module, name: str, where: Range) -> bool:
 
 
 def targets(statement: ast.stmt) -> list[str]:
-    """The names that an assignment binds, from left to right."""
+    """The names that an assignment binds, or a ``for`` or an ``if`` with all that it holds, from left to right."""
+    if isinstance(statement, ast.For | ast.If):
+        inner = [name for one in [*statement.body, *statement.orelse] for name in targets(one)]
+        own = (
+            [n.id for n in ast.walk(statement.target) if isinstance(n, ast.Name)]
+            if isinstance(statement, ast.For)
+            else []
+        )
+        return list(dict.fromkeys([*own, *inner]))
     left = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
     return [n.id for target in left if target is not None for n in ast.walk(target) if isinstance(n, ast.Name)]
 

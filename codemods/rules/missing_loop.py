@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from codemods.facts.flow import TRIES
 from codemods.facts.loops import HeldLoop
+from codemods.facts.manual_loops import kept_on
 from codemods.facts.module import FunctionNode, Module
 from codemods.facts.nodes import FUNCTIONS, tail
 from codemods.model import Severity
@@ -29,7 +30,9 @@ class MissingLoop(NamedTuple):
 def missing_loop(module: Module, held: HeldLoop) -> MissingLoop | None:
     """What may go wrong at a ``get_event_loop()`` outside of coroutines; None where nothing does."""
     call = held.made
-    if any(use.method in _RUNS for use in held.uses) or is_guarded(module, call) or _is_set(module, call):
+    if any(use.method in _RUNS for use in held.uses) or kept_on(module, held):
+        return None  # LM103 has more to say of what is run
+    if is_guarded(module, call) or _is_set(module, call):
         return None
     function = module.function(call)
     raises = "raises" if module.target >= _RAISES_SINCE else "raises from Python 3.14 on, and warns before"

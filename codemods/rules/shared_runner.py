@@ -66,7 +66,7 @@ def _obstacle(module: Module, group: Group, inside: list[ast.stmt]) -> str:
         return "the function yields between the runs, so it may never come to close a shared Runner"
     if any(isinstance(node, ast.ImportFrom) and any(a.name == "*" for a in node.names) for node in nodes):
         return "a star import stands between the runs; move it to the top"
-    if any(_is_lazy(module, run.call) for run in group.runs):
+    if any(is_lazy(module, run.call) for run in group.runs):
         return "a generator expression starts the runs whenever it is asked to; make it a list"
     own = {run.call for run in group.runs}
     calls = [node for node in nodes if isinstance(node, ast.Call)]
@@ -78,7 +78,7 @@ def _obstacle(module: Module, group: Group, inside: list[ast.stmt]) -> str:
     return ""
 
 
-def _is_lazy(module: Module, call: ast.Call) -> bool:
+def is_lazy(module: Module, call: ast.Call) -> bool:
     """Whether a run stands in a generator expression that may be consumed after its statement."""
     child: ast.AST = call
     for above in module.ancestors(call):

@@ -1,0 +1,88 @@
+"""Tasks that are started on a loop and that no run waits for: the new main coroutine ends them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from codemods.facts.loop_site import Site
+from codemods.facts.module import Module
+from codemods.facts.nodes import start
+from codemods.model import Operation
+from codemods.rewriting.operations import NameValue, WrapInTry
+from codemods.rules.main_results import Range
+from codemods.rules.moving import START_INSIDE, is_append
+
+
+def end_lost(module: Module, site: Site, pulled: list[ast.stmt], where: Range) -> list[Operation] | str:
+    """What ends the tasks that no run waits for, in a ``finally`` around the run; or why it cannot be written.
+
+    ``pulled`` are statements that come into the coroutine in front of the range ``where``.
+    """
+    lost = list(_never_waited_for(module, site))
+    if not lost:
+        return []
+    gather = module.imports.local_name("asyncio.gather")
+    inside = [*pulled, *where.inside]
+    starting = [s for s in inside if any(node in site.starts for node in ast.walk(s))]
+    rest = inside[inside.index(starting[-1]) + 1 :]
+    if gather is None or not rest or any(run.statement in starting for run in site.runs):
+        return START_INSIDE
+    first_run = min((start(call) for call in [*(run.call for run in site.runs), *site.forever]), default=(0, 0))
+    if start(starting[-1]) > first_run or len(rest) > 1:
+        return START_INSIDE
+    names: list[str] = []
+    named: list[Operation] = []
+    used = {node.id for statement in inside for node in ast.walk(statement) if isinstance(node, ast.Name)}
+    for call, name, many in lost:
+        if not many and module.statement(call) not in inside:
+            return START_INSIDE  # it may be started never, or several times
+        if not name:
+            name = next(n for n in _numbered("task") if n not in used)
+            used = {*used, name}
+            named.append(NameValue(module.span(module.statement(call)), name))
+        names.append(f"*{name}" if many else name)
+    cancels = [_cancelling(name, used) for name in names]
+    cleanup = "\n".join([*cancels, f"await {gather}({', '.join(names)}, return_exceptions=True)"])
+    return [*named, WrapInTry(module.span(rest[0]), module.span(rest[-1]), cleanup)]
+
+
+def _cancelling(name: str, used: set[str]) -> str:
+    if not name.startswith("*"):
+        return f"{name}.cancel()"
+    each = next(n for n in ("task", *_numbered("each")) if n not in used or n == "task")
+    return f"for {each} in {name[1:]}:\n    {each}.cancel()"
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    number = 2
+    while True:
+        yield f"{name}_{number}"
+        number += 1
+
+
+def _never_waited_for(module: Module, site: Site) -> Iterator[tuple[ast.Call, str, bool]]:
+    """The tasks whose name no run mentions: the call that starts each, its name, and whether that is a list of them."""
+    for call in site.starts:
+        name, many = _name(module, call)
+        reads = [n for n in module.names(name) if isinstance(n.ctx, ast.Load)] if name else []
+        inside = [n for n in reads if not any(above in site.starts for above in module.ancestors(n))]
+        if not [n for n in inside if not is_append(module.parent(module.parent(n) or n) or n)]:
+            yield call, name, many
+
+
+def _name(module: Module, call: ast.Call) -> tuple[str, bool]:
+    """The variable that a task, or a list of them, is kept in."""
+    holder = module.parent(call)
+    match holder:
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return name, False
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append")):
+            return name, True
+    comprehension = holder if isinstance(holder, ast.ListComp | ast.List) else None
+    kept = module.parent(comprehension) if comprehension is not None else None
+    match kept:
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return name, True
+    return "", False
