@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from codemods.facts.callees import assigned_values, body_nodes, callee
 from codemods.facts.loop_site import Site
-from codemods.facts.module import Module
+from codemods.facts.module import FunctionNode, Module
 from codemods.facts.nodes import start, tail, walk_scope
 
 _FUTURES = {
@@ -70,12 +70,12 @@ def _done_by(module: Module, call: ast.Call) -> Iterator[ast.AST]:
     while todo:
         node = todo.pop()
         function = callee(module, node) if isinstance(node, ast.Call) else None
-        if isinstance(function, ast.FunctionDef) and function not in seen:
+        if isinstance(function, ast.FunctionDef) and function not in seen and not _is_generator(function):
             seen.add(function)
             nodes = list(body_nodes(function))
             todo += nodes
             yield from nodes
 
 
-def _is_generator(function: ast.AsyncFunctionDef) -> bool:
-    return any(isinstance(node, ast.Yield) for statement in function.body for node in ast.walk(statement))
+def _is_generator(function: FunctionNode) -> bool:
+    return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in body_nodes(function))

@@ -90,19 +90,26 @@ class LoopEnd:
         return not (stopped or lazy) and (self._is_kept or bound == 1 or bool(self.site.probe))
 
     def is_of_a_facade(self) -> bool:
-        """Whether an object keeps the loop to itself, and plain methods run it, each to the end of one coroutine."""
+        """Whether an object keeps the loop to itself, and plain methods run it, each to the end of one coroutine.
+
+        Not where a coroutine may call the method that closes it: no other loop can run there.
+        """
         if not isinstance(self._class, ast.ClassDef):
+            return False
+        close = self.close
+        closing = self._module.function(close) if close is not None else None
+        if not isinstance(closing, ast.FunctionDef):
             return False
         mentions = self._module.attributes(self.loop.rpartition(".")[2])
         own = [n for n in mentions if self._is_near(n) and not self._module.in_coroutine(n)]
-        return len(own) == len(mentions) and not self.calls(RUN_FOREVER) and bool(self.calls(RUN))
+        awaited = any(self._module.in_coroutine(call) for call in self._module.calls_ending(closing.name))
+        runs = self.calls(RUN) if not self.calls(RUN_FOREVER) else []
+        return len(own) == len(mentions) and bool(runs) and not awaited
 
     def is_private(self) -> bool:
         """Whether nothing closes the loop, and nobody but the scope that made it gets to know it."""
         site = self.site
-        if self._closes or self._is_kept or site.how is How.CURRENT or site.probe or not site.made_by:
-            return False
-        if site.is_set and not isinstance(site.scope, ast.Module):
+        if self._closes or self._is_kept or site.how is How.CURRENT or site.is_set or not site.made_by:
             return False
         setting = {node for statement in site.done_with for node in ast.walk(statement)}
         uses = [use for held in site.loops for use in held.uses if use.node not in setting]

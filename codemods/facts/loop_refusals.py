@@ -41,6 +41,8 @@ def one_or_another(module: Module, site: Site) -> str:
 def why_probed(module: Module, site: Site) -> str:
     """For a function that is ready for having no loop, and may be called where one runs."""
     name = module.qualified_scope(site.probe[0])
+    if isinstance(site.scope, ast.Module):
+        return "`nest_asyncio` lets loops run inside of one another here: let coroutines await, and do without it"
     return (
         f"`{name}` may be called from anywhere: plain code can use `asyncio.run`, and where a loop runs, a coroutine "
         "has to await what it runs instead"

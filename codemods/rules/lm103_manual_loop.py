@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -23,10 +24,12 @@ from codemods.rules.base import Rule
 from codemods.rules.loop_shutdown import shut_down
 from codemods.rules.missing_loop import is_guarded
 from codemods.rules.own_run import own_run
-from codemods.rules.unused_imports import drop_unused
+from codemods.rules.started_tasks import as_runs
+from codemods.rules.unused_imports import drop_unused, is_only_in
 
 _RAISES_SINCE = (3, 14)
 _IMPORTS = (ChangeFromImport, RemoveStatement)
+_FROM = re.compile(r"(from|import)\s+contextlib\b|from\s+asyncio\b")
 
 
 class ManualLoop(Rule):
@@ -164,7 +167,7 @@ def _convert(module: Module, sites: list[Site]) -> tuple[dict[int, _Stuck], list
         else:
             operations += [operation for operation in outcome.operations if operation not in operations]
             whys.append(outcome.why_unsafe)
-    operations += _without_closing(module, [s for number, s in enumerate(sites) if number not in stuck], operations)
+    operations += _without_imports(module, [s for number, s in enumerate(sites) if number not in stuck], operations)
     shared = _takes_current(module, sites) or next(
         (
             f"the loop of line {site.place.lineno} stays, and after `asyncio.run` there is no current loop for it"
@@ -178,12 +181,18 @@ def _convert(module: Module, sites: list[Site]) -> tuple[dict[int, _Stuck], list
     return stuck, operations, whys
 
 
-def _without_closing(module: Module, going: list[Site], operations: list[Operation]) -> list[Operation]:
-    """What takes out the imports of contextlib that only the ends of these loops needed."""
+def _without_imports(module: Module, going: list[Site], operations: list[Operation]) -> list[Operation]:
+    """What takes out the names of contextlib and asyncio that only the beginnings and ends of these loops needed."""
     blocks = [block.items[0].context_expr for site in going for block in site.blocks]
     gone = [*(statement for site in going for statement in site.done_with), *blocks]
     found = [operation for operation in drop_unused(module, gone, operations) if isinstance(operation, _IMPORTS)]
-    return [operation for operation in found if "contextlib" in module.segment(operation.at)]
+    changes = [operation for operation in operations if isinstance(operation, ChangeFromImport)]
+    for statement in module.imports.statements:
+        here = [change for change in changes if change.at == module.span(statement)]
+        names = {alias.name for alias in statement.names if alias.asname is None} - {change.remove for change in here}
+        unused = sorted(name for name in names if here and is_only_in(module, name, gone))
+        found += [ChangeFromImport(module.span(statement), remove=name) for name in unused]
+    return [operation for operation in found if _FROM.match(module.segment(operation.at))]
 
 
 def _takes_current(module: Module, sites: list[Site]) -> str:
@@ -197,6 +206,9 @@ def _takes_current(module: Module, sites: list[Site]) -> str:
 def _why_unsafe(module: Module, site: Site, sites: list[Site]) -> str:
     if line := _before_drain(module, site):
         return f"line {line} would be done behind the end of the tasks that are left, and not before it"
+    for run in as_runs(module, site.starts):
+        if (site.how is How.CURRENT or site.is_set) and (name := made_before(module, run)):
+            return f"`{name}` is made before the loop runs, and may belong to the current one"
     for run in site.runs:
         if _is_started(module, site, run.coroutine):
             continue

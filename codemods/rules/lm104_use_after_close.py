@@ -78,7 +78,7 @@ class UseAfterClose(Rule):
         closing = [site for site in sites if site.is_closed and (site.how is How.CURRENT or site.is_set)]
         for site in sites:
             before = [other for other in closing if other.scope is not site.scope]
-            if site.how is How.CURRENT and site.runs and before:
+            if site.how is How.CURRENT and site.runs and before and not site.probe:
                 line = before[0].place.lineno
                 message = f"this raises once the loop of line {line} was closed: it stays the current one"
                 advice = "run each by `asyncio.run`, which makes its own loop and leaves no current one"

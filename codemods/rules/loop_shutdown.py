@@ -14,6 +14,7 @@ from codemods.facts.nodes import FUNCTIONS, start, tail
 from codemods.facts.variables import own_names
 from codemods.model import Operation
 from codemods.rewriting.operations import InsertAfter, InsertBefore, RemoveStatement, WrapInTry
+from codemods.rules.main_results import targets
 
 _EXECUTOR_SINCE = (3, 9)
 
@@ -55,6 +56,10 @@ def _close_at_last(module: Module, end: LoopEnd, prefix: str) -> list[Operation]
     tops = _tops(module, runs, module.block(end.site.made_by[0]).statements)
     if not tops or end.missing(end.site.scope) != STEPS or not all(map(module.stands_alone, tops)):
         return []
+    bound = {name for statement in tops for name in targets(statement)}
+    later = [node for name in bound for node in module.names(name) if start(node) > start(tops[-1])]
+    if any(tops[-1] not in module.ancestors(node) for node in later):
+        return []  # what the loop gave may need it
     return [WrapInTry(module.span(tops[0]), module.span(tops[-1]), _whole(module, end, end.site.scope, prefix))]
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from itertools import chain
 
 from codemods.facts.loop_site import Site
 from codemods.facts.module import Module
 from codemods.facts.nodes import start
+from codemods.facts.variables import Variables
 from codemods.model import Operation
 from codemods.rewriting.operations import NameValue, WrapInTry
 from codemods.rules.main_results import Range
@@ -38,10 +40,13 @@ def end_lost(module: Module, site: Site, pulled: list[ast.stmt], where: Range) -
         if not many and module.statement(call) not in inside:
             return START_INSIDE  # it may be started never, or several times
         if not name:
+            if not isinstance(module.parent(call), ast.Expr):
+                return START_INSIDE
             name = next(n for n in _numbered("task") if n not in used)
             used = {*used, name}
             named.append(NameValue(module.span(module.statement(call)), name))
         names.append(f"*{name}" if many else name)
+    names = list(dict.fromkeys(names))
     cancels = [_cancelling(name, used) for name in names]
     cleanup = "\n".join([*cancels, f"await {gather}({', '.join(names)}, return_exceptions=True)"])
     return [*named, WrapInTry(module.span(rest[0]), module.span(rest[-1]), cleanup)]
@@ -50,7 +55,7 @@ def end_lost(module: Module, site: Site, pulled: list[ast.stmt], where: Range) -
 def _cancelling(name: str, used: set[str]) -> str:
     if not name.startswith("*"):
         return f"{name}.cancel()"
-    each = next(n for n in ("task", *_numbered("each")) if n not in used or n == "task")
+    each = next(n for n in chain(["task"], _numbered("left")) if n not in used)
     return f"for {each} in {name[1:]}:\n    {each}.cancel()"
 
 
@@ -66,7 +71,8 @@ def _never_waited_for(module: Module, site: Site) -> Iterator[tuple[ast.Call, st
     """The tasks whose name no run mentions: the call that starts each, its name, and whether that is a list of them."""
     for call in site.starts:
         name, many = _name(module, call)
-        reads = [n for n in module.names(name) if isinstance(n.ctx, ast.Load)] if name else []
+        uses = Variables(module).uses(name).get(site.scope, []) if name else []
+        reads = [n for n in uses if isinstance(n.ctx, ast.Load)]
         inside = [n for n in reads if not any(above in site.starts for above in module.ancestors(n))]
         if not [n for n in inside if not is_append(module.parent(module.parent(n) or n) or n)]:
             yield call, name, many

@@ -35,11 +35,9 @@ _HARMLESS = {
     "round",
     "type",
 }
-_OWN_SCOPES = (
-    *(ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp),
-    *(ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await),
-)
+_OWN_SCOPES = (ast.Lambda, ast.GeneratorExp, ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await)
 """What means something else, or nothing, once it stands in a coroutine."""
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp)
 
 
 MayMove = Callable[[Module, ast.Call], bool]
@@ -218,6 +216,9 @@ def _is_plain_value(module: Module, group: Group, value: ast.expr, may_move: May
                 stack += _parts(coroutine) if isinstance(coroutine, ast.Call) else [coroutine]
                 continue
             if not may_move(module, node):
+                return False
+        elif isinstance(node, _COMPREHENSIONS):
+            if any(inner in calls for inner in ast.walk(node)):
                 return False
         elif isinstance(node, _OWN_SCOPES):
             return False

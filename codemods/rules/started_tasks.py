@@ -25,8 +25,9 @@ def start_inside(module: Module, site: Site, function: str, taken: set[str]) -> 
 
     ``function`` is how ``asyncio.run`` is spelled. Names in ``taken`` are not free for the coroutine.
     """
-    spelled, waiting = module.imports.local_name("asyncio.create_task"), waiting_forever(module)
-    if spelled is None or "." not in spelled or (site.forever and not waiting):
+    spelled, waiting = module.imports.local_name("asyncio.create_task") or "", waiting_forever(module)
+    created = any(tail(call.func) == "create_task" for call in site.starts)
+    if (created and "." not in spelled) or (site.forever and not waiting):
         return "asyncio is imported in a form that gives no `create_task`: import asyncio"
     if site.forever and (reason := why_forever(module, site)):
         return reason
@@ -56,7 +57,7 @@ def start_inside(module: Module, site: Site, function: str, taken: set[str]) -> 
     moved = replace(moved, pulled=tuple((at, names.pop(at, "")) for at, _ in moved.pulled))
     ended = [operation for operation in ended if not isinstance(operation, NameValue) or operation.at in names]
     gone = [RemoveStatement(module.span(statement), keep_comments=False) for statement in pulled]
-    return [*operations, *gone, *ended, moved], mover.why_unsafe()
+    return [*operations, *gone, *ended, moved], mover.why_unsafe() or _why_caught(site, pulled)
 
 
 def as_runs(module: Module, calls: list[ast.Call]) -> list[Run]:
@@ -99,6 +100,16 @@ def _why_pulled(module: Module, site: Site, pulled: list[ast.stmt], inside: list
             own = Variables(module).uses(name).get(site.scope, [])
             if any(not set(inside) & {use, *module.ancestors(use)} for use in own):
                 return f"`{name}` is used outside of the `try`, too: {BY_HAND}"
+    return ""
+
+
+def _why_caught(site: Site, pulled: list[ast.stmt]) -> str:
+    """What changes when arguments are evaluated inside of the ``try``: its handlers see their errors."""
+    for statement in pulled:
+        made = [call.args[0] for call in site.starts if call in ast.walk(statement)]
+        inside = [node for one in made for node in ast.walk(one) if node is not one]
+        if any(isinstance(node, ast.Call | ast.Subscript) for node in inside):
+            return f"what line {statement.lineno} raises comes to the handlers of the `try` then"
     return ""
 
 

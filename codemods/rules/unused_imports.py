@@ -31,7 +31,7 @@ def drop_unused(module: Module, gone: Sequence[ast.AST], written: Sequence[Opera
         unused = [
             alias
             for alias in statement.names
-            if _is_only_in(module, alias.asname or alias.name, gone)
+            if is_only_in(module, alias.asname or alias.name, gone)
             and not re.search(rf"(?<![.\w]){re.escape(alias.asname or alias.name)}\b", code)
         ]
         if len(unused) == len(statement.names):
@@ -62,7 +62,7 @@ def _may_go(module: Module, statement: ast.Import | ast.ImportFrom) -> bool:
     return tops <= _WITHOUT_EFFECT and module.stands_alone(statement) and not any("#" in line for line in lines)
 
 
-def _is_only_in(module: Module, name: str, gone: Sequence[ast.AST]) -> bool:
+def is_only_in(module: Module, name: str, gone: Sequence[ast.AST]) -> bool:
     """Whether a name is used, and nowhere but in ``gone``."""
     used = module.names(name)
     if not used or "." in name or module.declarations(name):
