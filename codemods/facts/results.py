@@ -44,7 +44,7 @@ def _streams(call: ast.Call) -> bool:
 
 
 def lives_on(module: Module, value: ast.expr, scope: ScopeNode) -> bool:
-    """Whether ``value`` gets a name on whose methods coroutines are awaited: no plain data has such methods."""
+    """Whether ``value`` gets a name that gives coroutines, or whose methods do: no plain data is like that."""
     top: ast.AST = value
     while isinstance(above := module.parent(top), ast.Attribute | ast.Subscript | ast.Tuple | ast.List | ast.Starred):
         if isinstance(above, ast.Subscript) and above.value is not top:
@@ -62,13 +62,13 @@ def lives_on(module: Module, value: ast.expr, scope: ScopeNode) -> bool:
 
 
 def _is_awaited_on(module: Module, load: ast.Name) -> bool:
-    """``await x.method()``, ``async with x.method()``, ``async for _ in x[0].items()``."""
+    """``await x()``, ``await x.method()``, ``async with x.method()``, ``async for _ in x[0].items()``."""
     top: ast.AST = load
     is_called = False
     while True:
         above = module.parent(top)
         if isinstance(above, ast.Call) and above.func is top:
-            is_called = top is not load
+            is_called = True
         elif not isinstance(above, ast.Attribute | ast.Subscript) or above.value is not top:
             break
         top = above
