@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from codemods.facts.entries import entry_coroutines
@@ -27,6 +28,7 @@ _KEEP = (
     "keep it in a set, `tasks.add(task)`, and let `task.add_done_callback(tasks.discard)` take it out; or start it in "
     "an `asyncio.TaskGroup`, which waits for it and shows its error"
 )
+_EXCUSED = re.compile(r"#\s*noqa:[\sA-Z0-9,]*\bRUF006\b")
 _DROPPING = {"add_done_callback", "call_soon", "call_soon_threadsafe", "call_later", "call_at"}
 """The methods of asyncio that call a function and drop what it gives."""
 
@@ -51,7 +53,8 @@ class DroppedTask(Rule):
     When it refuses
         Elsewhere: the task is meant to outlive the function. Keep it in a set until it is done, or start it in
         an `asyncio.TaskGroup`. In a branch or a loop of the main coroutine, and wherever LM301
-        refuses. `create_task` of a TaskGroup or of another library is none of this rule's business.
+        refuses. `create_task` of a TaskGroup or of another library is none of this rule's business, nor
+        is a line with `noqa: RUF006`, by which ruff is told of the same.
 
     Safety
         Unsafe: an error of the task was logged when it ended, as "Task exception was never retrieved"; the
@@ -63,7 +66,7 @@ class DroppedTask(Rule):
 
     def find(self, module: Module) -> Iterator[Finding]:
         """Every dropped task, those that one `finally` can end in one finding."""
-        dropped = [call for call in tasks_of(module).started if _is_dropped(module, call)]
+        dropped = [c for c in tasks_of(module).started if _is_dropped(module, c) and not _is_excused(module, c)]
         if not dropped or is_micropython(module):
             return
         # LM602 and LM205 have more to say of these.
@@ -124,6 +127,12 @@ def _is_dropped(module: Module, call: ast.Call) -> bool:
         user = module.parent(parent)
         return isinstance(user, ast.Call) and parent in user.args and tail(user.func) in _DROPPING
     return isinstance(parent, ast.Expr)
+
+
+def _is_excused(module: Module, call: ast.Call) -> bool:
+    """Whether a line of the call has ``noqa: RUF006``, which is ruff's name for the same."""
+    lines = module.source.lines[call.lineno - 1 : call.end_lineno]
+    return any(_EXCUSED.search(line) for line in lines)
 
 
 def _go_together(module: Module, one: ast.Call, other: ast.Call) -> bool:
