@@ -18,9 +18,10 @@ from codemods.forge.gitea import Gitea
 from codemods.forge.protocol import Denied, ForgeError, RepositoryId
 from codemods.forge.select import Kind
 from tests.forges.server import Fault, Reply
-from tests.forges.worlds import SERVED, TOKEN, Served, house_in
+from tests.forges.worlds import BELOW, SERVED, TOKEN, Served, house_in
 
 GITHUB = RepositoryId("github.com", "a/b")
+GITLAB_CI = {"CI_SERVER_URL": "https://git.example.org/gitlab"}
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,10 @@ GITHUB = RepositoryId("github.com", "a/b")
         ("git-example.org", {"LOOPMEND_TOKEN_GIT__EXAMPLE_ORG": "own-token"}, "own-token"),
         ("git-example.org", {"LOOPMEND_TOKEN_GIT_EXAMPLE_ORG": "own-token"}, None),
         ("github.com", {"GITHUB_TOKEN": ""}, None),
+        ("git.example.org/gitlab", {"LOOPMEND_TOKEN_GIT_EXAMPLE_ORG_____GITLAB": "own-token"}, "own-token"),
+        ("git.example.org/gitlab", {"LOOPMEND_TOKEN_GIT_EXAMPLE_ORG": "own-token"}, None),
+        ("git.example.org/gitlab", {"GITLAB_TOKEN": "two-token", **GITLAB_CI}, "two-token"),
+        ("git.example.org", {"GITLAB_TOKEN": "two-token", **GITLAB_CI}, None),
     ],
 )
 def test_a_token_is_for_one_host(host: str, environ: dict[str, str], token: str | None) -> None:
@@ -109,6 +114,45 @@ def test_names_of_repositories(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "host", "environ", "expected"),
+    [
+        ("https://git.example.org/gitlab/group/sub/name", "git.example.org/gitlab", {}, ("group/sub/name", True)),
+        ("https://git.example.org/gitlab/group/name.git", "https://git.example.org/gitlab/", {}, ("group/name", True)),
+        ("https://git.example.org/gitlab/group/name", "github.com", GITLAB_CI, ("group/name", True)),
+        ("git.example.org/gitlab/group/name", "github.com", GITLAB_CI, ("group/name", True)),
+        ("git@git.example.org:group/name.git", "github.com", GITLAB_CI, ("group/name", True)),
+        ("ssh://git@git.example.org:2222/group/name", "github.com", GITLAB_CI, ("group/name", True)),
+        ("group/name", "git.example.org/gitlab", {}, ("group/name", True)),
+        ("https://git.example.org/gitlab/group/name", "github.com", {}, ("gitlab/group/name", False)),
+        ("https://git.example.org/gitlabs/name", "git.example.org/gitlab", {}, ("gitlabs/name", False)),
+    ],
+)
+def test_servers_below_a_path(text: str, host: str, environ: dict[str, str], expected: tuple[str, bool]) -> None:
+    path, below = expected
+    assert select.parse(text, host=host, environ=environ) == RepositoryId(
+        "git.example.org/gitlab" if below else "git.example.org", path
+    )
+
+
+def test_a_server_below_a_path_is_no_owner() -> None:
+    with pytest.raises(ForgeError, match="name is no repository"):
+        select.parse("https://git.example.org/gitlab/name", environ=GITLAB_CI)
+
+
+def test_where_the_api_is() -> None:
+    environ = {"LOOPMEND_TOKEN_ACME_GHE_COM": TOKEN, "LOOPMEND_TOKEN_GHE_EXAMPLE_ORG": TOKEN, "GITHUB_TOKEN": TOKEN}
+    for host, root in (
+        ("github.com", ("api.github.com", "/")),
+        ("acme.ghe.com", ("api.acme.ghe.com", "/")),
+        ("ghe.example.org", ("ghe.example.org", "/api/v3")),
+    ):
+        kind = None if host != "ghe.example.org" else Kind.GITHUB
+        forge = select.connect(RepositoryId(host, "a/b"), kind=kind, environ=environ)
+        wire = forge._client.wire  # type: ignore[attr-defined]
+        assert (wire._connection.host, wire.root or "/") == root
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "name", "../..", "a/../b", "https://github.com/", "http://git.example.org/a/b", "a/b c", "-", "a/b?c=d"],
 )
@@ -143,13 +187,14 @@ def test_an_app_without_its_key_says_so() -> None:
         select.connect(GITHUB, environ={"LOOPMEND_APP_ID": "1"})
 
 
-@pytest.mark.parametrize("kind", [Kind(name) for name in SERVED if name in list(Kind)])
-def test_connects_to_what_it_is_told(kind: Kind, tmp_path: Path) -> None:
-    with SERVED[kind](house_in(tmp_path)) as world:
-        repo = world.house.create("acme/app")
-        variable = credentials.variable_for(world.forge.host)
-        forge = select.connect(world.id(repo), kind=kind, environ={variable: TOKEN})
-        assert forge.login() == "bot"
+@pytest.mark.parametrize("name", sorted({**SERVED, **BELOW}))
+def test_connects_to_what_it_is_told(name: str, tmp_path: Path) -> None:
+    with {**SERVED, **BELOW}[name](house_in(tmp_path)) as world:
+        world.house.create("acme/app")
+        id = select.parse(f"{world.url}/acme/app", host=world.url, environ={})
+        environ = {credentials.variable_for(world.forge.host): TOKEN}
+        forge = select.connect(id, kind=Kind(name.split()[0]), environ=environ)
+        assert forge.repository(id).id == id == RepositoryId(world.forge.host, "acme/app")
         assert type(forge) is type(world.forge)
 
 

@@ -177,5 +177,5 @@ def test_a_forge_that_is_not_there(world: Served) -> None:
         free.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{free.getsockname()[1]}"
     nobody = world.adapter(host)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match=r"could not connect: 127\.0\.0\.1 does not answer"):
         nobody.comment(RepositoryId(host, "acme/app"), 1, "said")

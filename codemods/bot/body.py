@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from codemods.bot import marker as markers
 from codemods.bot.escape import code, fence, plain, prose
 from codemods.bot.marker import Marker
-from codemods.bot.plan import Proposal, reason
 from codemods.bot.policy import GroupBy, Policy
+from codemods.bot.proposal import Proposal, reason
 from codemods.bot.verify import Verified
 from codemods.engine.results import Entry
 from codemods.model import Safety
@@ -141,7 +141,8 @@ def _left(entries: Sequence[Entry], room: int) -> str:
 
 
 def _by_hand(proposal: Proposal) -> str:
-    return "### By hand\n\n" + fence(f"pip install loopmend\n{_apply_command(proposal)}", "console")
+    who = "Made by loopmend, which looks for the causes of `RuntimeError: Event loop is closed`. The same by hand:"
+    return f"### By hand\n\n{who}\n\n" + fence(f"pip install loopmend\n{_apply_command(proposal)}", "console")
 
 
 def _apply_command(proposal: Proposal) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from codemods.bot import body as bodies
 from codemods.bot.patience import TRIES
-from codemods.bot.plan import Proposal
 from codemods.bot.policy import STAGING, Policy
+from codemods.bot.proposal import Proposal
 from codemods.forge.protocol import FileChange, Forge, ForgeError, Repository, RepositoryId, Uncertain
 from codemods.git import Clone, GitError, MovedError, RefusedError, Remote
 

@@ -13,9 +13,11 @@ from codemods.bot import body as bodies
 from codemods.bot import marker as markers
 from codemods.bot import plan
 from codemods.bot.branches import Branches, Site
+from codemods.bot.observed import Seen
 from codemods.bot.patience import TRIES, patiently
-from codemods.bot.plan import Action, Proposal, Seen
+from codemods.bot.plan import Action
 from codemods.bot.policy import Policy
+from codemods.bot.proposal import Proposal
 from codemods.bot.verify import Result, Verified, run_in
 from codemods.forge.protocol import (
     Exists,

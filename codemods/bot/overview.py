@@ -9,7 +9,8 @@ from pathlib import Path
 from codemods.bot import marker as markers
 from codemods.bot.branches import Site
 from codemods.bot.deliver import Delivery, Row
-from codemods.bot.plan import Action, Close, Leave, Seen
+from codemods.bot.observed import Seen
+from codemods.bot.plan import Action, Close, Leave
 from codemods.bot.policy import PREFIX, Policy
 from codemods.forge.protocol import Forge, ForgeError, PullRequest, Repository, RepositoryId, State
 from codemods.git import Clone, GitError, Remote

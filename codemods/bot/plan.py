@@ -6,100 +6,22 @@ made for the findings that nobody has said no to: ``choose`` picks those, ``acti
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from codemods.bot.groups import Group, Scope
-from codemods.bot.marker import Marker, short
+from codemods.bot.marker import short
+from codemods.bot.observed import Observed, Seen
 from codemods.bot.policy import STAGING, Policy
-from codemods.engine.results import Change, Entry, Status
-from codemods.forge.protocol import PullRequest, State
-from codemods.model import Finding, Safety
+from codemods.bot.proposal import Choice, Proposal
+from codemods.engine.results import Entry
+from codemods.forge.protocol import State
 
 _MOST = 500
 """Findings in one pull request: nobody reads more."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The findings of a group that a pull request is to mend now."""
-
-    scope: Scope
-    ids: frozenset[str]
-    declined: int = 0
-    """How many people have said no to."""
-    waiting: int = 0
-    """How many have to wait, because the pull request would become too large."""
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """What a pull request would be now: the choice, carried out."""
-
-    choice: Choice
-    mended: tuple[Entry, ...]
-    others: tuple[Entry, ...]
-    """Findings of the same rules that it does not mend, with their reasons."""
-    changes: Mapping[str, Change]
-    patch: str
-
-    @property
-    def scope(self) -> Scope:
-        """What it is about."""
-        return self.choice.scope
-
-    @property
-    def ids(self) -> frozenset[str]:
-        """The findings that it mends."""
-        return frozenset(entry.id for entry in self.mended)
-
-    @property
-    def digest(self) -> str:
-        """Of the patch without its line numbers: a change elsewhere in the file is nothing new."""
-        text = re.sub(r"^@@ .*$", "@@", self.patch, flags=re.MULTILINE)
-        return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A pull request of the bot, as it was observed."""
-
-    pull: PullRequest
-    marker: Marker | None
-    untouched: bool = True
-    """The newest commit of its branch is one that the bot made."""
-    told: frozenset[str] = frozenset()
-    """The findings that comments of the bot have spoken of."""
-
-    @property
-    def scope(self) -> Scope | None:
-        """What it is about, and into which branch: forges turn it to another when its base is renamed."""
-        return replace(self.marker.scope, base=self.pull.base) if self.marker else None
-
-    @property
-    def orphaned(self) -> bool:
-        """Whether the fork that it came from was deleted."""
-        return not self.pull.head.path
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What the forge shows."""
-
-    pulls: Sequence[Seen] = ()
-    branches: Mapping[str, str] = field(default_factory=dict)
-    """Where the branches of the bot stand."""
-    foreign: frozenset[str] = frozenset()
-    """Branches without an open pull request whose newest commit is not the bot's."""
-
-    def open(self) -> list[Seen]:
-        """The pull requests that are open."""
-        return [seen for seen in self.pulls if seen.pull.state is State.OPEN]
 
 
 @dataclass(frozen=True)
@@ -287,29 +209,3 @@ def _why_nothing(choice: Choice) -> str:
     if not choice.ids and choice.declined:
         return "people have said no to all of it"
     return "no fix could be carried out"
-
-
-def unmended(entries: Sequence[Entry], mended: Sequence[Entry], *, unsafe: bool) -> tuple[Entry, ...]:
-    """The findings of the same rules that no pull request mends, each with a reason.
-
-    Those that belong into another pull request are not among them; ``unsafe``: unsafe fixes get theirs.
-    """
-    codes = {entry.finding.code for entry in mended}
-    return tuple(
-        entry
-        for entry in entries
-        if entry.finding.code in codes
-        and entry.status is not Status.FIXED
-        and (entry.status is Status.REJECTED or entry.finding.rewrite is None or _held_back(entry) > unsafe)
-    )
-
-
-def _held_back(entry: Entry) -> bool:
-    """Whether it has a fix that is unsafe."""
-    return entry.finding.rewrite is not None and entry.finding.rewrite.safety is Safety.UNSAFE
-
-
-def reason(entry: Entry) -> str:
-    """Why a finding is not mended."""
-    finding: Finding = entry.finding
-    return entry.reason or finding.refusal or "not part of this pull request"

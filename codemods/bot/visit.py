@@ -15,10 +15,12 @@ from codemods.bot.branches import Site
 from codemods.bot.deliver import Delivery, Row
 from codemods.bot.groups import Group, Scope, covers, groups
 from codemods.bot.look import Look, Looked, LookError, Wishes
+from codemods.bot.observed import Observed, Seen
 from codemods.bot.overview import trusted
 from codemods.bot.owners import CodeOwners
-from codemods.bot.plan import Action, Choice, Observed, Proposal, Seen
+from codemods.bot.plan import Action
 from codemods.bot.policy import PREFIX, Policy
+from codemods.bot.proposal import Choice, Proposal, unmended
 from codemods.bot.tree import Tree, lay_out
 from codemods.engine.results import Report, Status
 from codemods.forge.protocol import Forge, ForgeError, Repository, RepositoryId, State
@@ -213,7 +215,7 @@ class Visit:
         mended = tuple(entry for entry in report.with_status(Status.FIXED) if entry.id in choice.ids)
         if not mended or not report.changes:
             return None
-        others = plan.unmended(report.entries, mended, unsafe=scene.looked.unsafe_fixes)
+        others = unmended(report.entries, mended, unsafe=scene.looked.unsafe_fixes)
         return Proposal(choice, mended, others, report.changes, _patch(report))
 
 

@@ -61,25 +61,37 @@ class Token:
 def from_environment(host: str, environ: Mapping[str, str] = os.environ) -> Secret | None:
     """The token for ``host``: ``LOOPMEND_TOKEN_<HOST>``, or the variables that this host's own tools use.
 
-    In capitals, with ``_`` for a dot, ``__`` for a hyphen and ``___`` for the colon of a port, so that no two
-    hosts share a name: ``LOOPMEND_TOKEN_GIT__LAB_EXAMPLE_ORG___8443``. ``GH_TOKEN`` and
+    In capitals, with ``_`` for a dot, ``__`` for a hyphen, ``___`` for the colon of a port and five for a slash,
+    so that no two hosts share a name: ``LOOPMEND_TOKEN_GIT__LAB_EXAMPLE_ORG___8443``. ``GH_TOKEN`` and
     ``GITHUB_TOKEN`` are for the server that ``GITHUB_SERVER_URL`` names (github.com when unset),
     ``GITLAB_TOKEN`` for that of ``CI_SERVER_URL`` (gitlab.com), ``GITEA_TOKEN`` and ``FORGEJO_TOKEN``
     for that of ``GITEA_SERVER_URL`` and ``FORGEJO_SERVER_URL`` (codeberg.org).
     """
-    names = [variable_for(host)]
-    for variables, server, default in _USUAL:
-        if (urlsplit(environ.get(server, "")).netloc or default) == host:
-            names += variables
-    for name in names:
+    for name in variables_for(host, environ):
         if value := environ.get(name, "").strip():
             return Secret(_plausible(value, name))
     return None
 
 
+def variables_for(host: str, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The names of all variables that may hold the token for a host, the first one counts."""
+    names = [variable_for(host)]
+    for variables, server, default in _USUAL:
+        if (server_of(environ.get(server, "")) or default) == host:
+            names += variables
+    return names
+
+
 def variable_for(host: str) -> str:
     """The name of the variable that holds the token for a host."""
-    return "LOOPMEND_TOKEN_" + host.upper().replace("-", "__").replace(":", "___").replace(".", "_")
+    name = host.upper().replace("-", "__").replace(":", "___").replace("/", "_____")
+    return "LOOPMEND_TOKEN_" + re.sub(r"\W", "_", name)
+
+
+def server_of(url: str) -> str:
+    """What a server is called here, given its URL: its host, the port, and the path that it is below."""
+    address = urlsplit(url if "://" in url else f"//{url}")
+    return f"{address.netloc.rpartition('@')[2].lower()}{address.path}".rstrip("/")
 
 
 _USUAL = (

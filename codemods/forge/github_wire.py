@@ -52,7 +52,7 @@ class PyGithubWire:
         except Answered as refused:
             return refused.answer
         except requests.RequestException as error:
-            raise outcome(error) from None
+            raise outcome(error, str(self._connection.host)) from None
         return Answer.of(status, headers.items(), text)
 
 

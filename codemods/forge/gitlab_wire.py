@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import gitlab
 import requests
@@ -16,9 +17,9 @@ from codemods.forge.wire import AGENT, TIMEOUT, Answer, Query
 class PythonGitlabWire:
     """A Wire over python-gitlab's lowest call, on a session that follows and repeats nothing."""
 
-    root = "/api/v4"
-
     def __init__(self, api: str, credential: Credential) -> None:
+        self._host = str(urlsplit(api).hostname)
+        self.root = f"{urlsplit(api).path.rstrip('/')}/api/v4"
         self._session = tame(requests.Session())
         self._gitlab = gitlab.Gitlab(
             api, user_agent=AGENT, timeout=TIMEOUT, retry_transient_errors=False, session=self._session
@@ -36,7 +37,7 @@ class PythonGitlabWire:
         except Answered as refused:
             return refused.answer
         except requests.RequestException as error:
-            raise outcome(error) from None
+            raise outcome(error, self._host) from None
         return Answer.of(response.status_code, response.headers.items(), response.content)
 
 

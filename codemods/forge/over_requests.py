@@ -11,7 +11,7 @@ import ssl
 from typing import Any
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NameResolutionError, NewConnectionError
 
 from codemods.forge.wire import Answer, Lost, NotSent
 
@@ -35,11 +35,14 @@ def _take(response: requests.Response, **_: Any) -> None:
         raise Answered(Answer.of(response.status_code, response.headers.items(), response.content))
 
 
-def outcome(error: requests.RequestException) -> NotSent | Lost:
+def outcome(error: requests.RequestException, host: str) -> NotSent | Lost:
     """Whether a request that failed can have reached the forge. Says no more than the kind of failure."""
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else None
-    unverified = any(isinstance(each, ssl.SSLCertVerificationError) for each in getattr(reason, "args", ()))
-    if unverified or isinstance(reason, (NewConnectionError, ConnectTimeoutError)):
-        return NotSent("the certificate is not trusted" if unverified else type(reason).__name__)
+    if any(isinstance(each, ssl.SSLCertVerificationError) for each in getattr(reason, "args", ())):
+        return NotSent(f"the certificate of {host} is not trusted")
+    if isinstance(reason, NameResolutionError):
+        return NotSent(f"the name {host} is not known here")
+    if isinstance(reason, (NewConnectionError, ConnectTimeoutError)):
+        return NotSent(f"{host} does not answer")
     return Lost(type(error).__name__)

@@ -14,7 +14,11 @@ from urllib.parse import urlencode, urlsplit
 
 from codemods.forge.wire import AGENT, TIMEOUT, Answer, Lost, NotSent, Query
 
-_UNSENT = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
+_UNSENT = {
+    ConnectionRefusedError: "{} does not answer",
+    socket.gaierror: "the name {} is not known here",
+    ssl.SSLCertVerificationError: "the certificate of {} is not trusted",
+}
 
 
 class PlainWire:
@@ -44,8 +48,11 @@ class PlainWire:
             with error:
                 return Answer.of(error.code, error.headers.items(), error.read())
         except urllib.error.URLError as error:
-            kind = type(error.reason).__name__ if isinstance(error.reason, Exception) else "failed"
-            raise (NotSent if isinstance(error.reason, _UNSENT) else Lost)(kind) from None
+            host = urlsplit(self._api).hostname
+            for kind, said in _UNSENT.items():
+                if isinstance(error.reason, kind):
+                    raise NotSent(said.format(host)) from None
+            raise Lost(type(error.reason).__name__) from None
         except (OSError, http.client.HTTPException) as error:
             raise Lost(type(error).__name__) from None
 

@@ -48,6 +48,7 @@ class Uncertain(ForgeError):
 class RepositoryId:
     """A repository on some forge: ``host`` without scheme, ``path`` as ``owner/name``.
 
+    A server that is not at the top of its host has its path in ``host``: ``git.example.org/gitlab``.
     On GitLab the owner may hold further slashes.
     """
 

@@ -16,7 +16,8 @@ from codemods.forge.credentials import (
     from_environment,
     from_file,
     read_private,
-    variable_for,
+    server_of,
+    variables_for,
 )
 from codemods.forge.protocol import Denied, Forge, ForgeError, RepositoryId
 
@@ -41,38 +42,50 @@ _IN_CI = {
     "CI_SERVER_URL": Kind.GITLAB,
     "GITHUB_SERVER_URL": Kind.GITHUB,
 }
-_LOCAL = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
+_LOCAL = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/.*)?")
+_CLOUD = ".ghe.com"
+"""GitHub Enterprise Cloud with data residency has its API on a host of its own."""
 _SCP = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w.-]+\.[\w.-]+):(?P<path>[^/].*)")
 
 
-def parse(text: str, *, host: str = "github.com") -> RepositoryId:
+def parse(text: str, *, host: str = "github.com", environ: Mapping[str, str] = os.environ) -> RepositoryId:
     """The repository that ``text`` names: a URL, git's ``host:path``, ``host/owner/name`` or ``owner/name``.
 
-    ``host`` is for the last form. Raises ForgeError when it names none, or one that is asked for over
-    plain HTTP: the token would go over it too.
+    ``host`` is for the last form. Where it has a path, or the server whose CI this is, then the server is
+    below that path, which a URL cannot tell from a group. Raises ForgeError when the text names none, or one
+    that is asked for over plain HTTP: the token would go over it too.
     """
+    below = True
     if "://" in text:
         address = urlsplit(text)
         if address.scheme == "http" and not _LOCAL.fullmatch(address.netloc):
             raise ForgeError(f"{address.hostname}: a token is sent over https only")
         # Not netloc: it may hold somebody's password; and the port of ssh is not that of the API.
-        port = f":{address.port}" if address.port and address.scheme in ("http", "https") else ""
-        found, path = f"{address.hostname or ''}{port}", address.path
+        below = address.scheme in ("http", "https")
+        port = f":{address.port}" if address.port and below else ""
+        found, path = f"{address.hostname or ''}{port}", address.path if address.hostname else ""
     elif match := _SCP.fullmatch(text):
-        found, path = match["host"], match["path"]
+        found, path, below = match["host"], match["path"], False
     else:
         first, _, rest = text.partition("/")
-        found, path = (first, rest) if "/" in rest and ("." in first or ":" in first) else (host, text)
+        found, path = (first, rest) if "/" in rest and ("." in first or ":" in first) else ("", text)
     path = path.strip("/").removesuffix(".git")
-    if not found or not re.fullmatch(r"[\w.-]+(/[\w.-]+)+", path) or {".", ".."} & set(path.split("/")):
+    server = server_of(host) if not found else found.lower()
+    for known in map(server_of, (host, *(environ.get(variable, "") for variable in _IN_CI))):
+        name, _, top = known.partition("/")
+        if top and name == server and (not below or path.startswith(f"{top}/")):
+            server, path = known, path.removeprefix(f"{top}/") if below else path
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)+", path) or {".", ".."} & set(path.split("/")):
         raise ForgeError(f"{path or 'nothing'} is no repository: owner/name or a URL is expected")
-    return RepositoryId(found.lower(), path)
+    return RepositoryId(server, path)
 
 
 def kind_of(host: str, environ: Mapping[str, str] = os.environ) -> Kind:
     """What runs there: known for the public forges and for the one whose CI this is. Raises ForgeError."""
     if host in _PUBLIC:
         return _PUBLIC[host]
+    if host.endswith(_CLOUD):
+        return Kind.GITHUB
     if "true" in (environ.get("GITEA_ACTIONS"), environ.get("FORGEJO_ACTIONS")) and _named(
         host, environ, "GITHUB_SERVER_URL"
     ):
@@ -85,7 +98,7 @@ def kind_of(host: str, environ: Mapping[str, str] = os.environ) -> Kind:
 
 
 def _named(host: str, environ: Mapping[str, str], variable: str) -> bool:
-    return urlsplit(environ.get(variable, "")).netloc == host
+    return server_of(environ.get(variable, "")) == host
 
 
 def connect(
@@ -103,8 +116,9 @@ def connect(
     """
     kind = kind or kind_of(id.host, environ)
     root = ("http://" if _LOCAL.fullmatch(id.host) else "https://") + id.host
+    own = id.host == "github.com" or id.host.endswith(_CLOUD)
     api = {
-        Kind.GITHUB: "https://api.github.com" if id.host == "github.com" else f"{root}/api/v3",
+        Kind.GITHUB: f"https://api.{id.host}" if own else f"{root}/api/v3",
         Kind.GITLAB: root,
         Kind.GITEA: f"{root}/api/v1",
     }[kind]
@@ -135,12 +149,13 @@ def _credential(
     if (secret := from_environment(id.host, environ)) is not None:
         return Token(secret)
     app = environ.get("LOOPMEND_APP_ID", "").strip()
-    here = urlsplit(environ.get("GITHUB_SERVER_URL", "")).netloc or "github.com"
+    here = server_of(environ.get("GITHUB_SERVER_URL", "")) or "github.com"
     if kind is Kind.GITHUB and app and id.host == here:
         from codemods.forge.app import AppInstallation
 
         return AppInstallation(api, app, _app_key(environ), id.path.split("/")[0])
-    raise Denied(f"there is no token for {id.host}: set {variable_for(id.host)}, or give --token-file")
+    variables = " or ".join(variables_for(id.host, environ))
+    raise Denied(f"there is no token for {id.host}: set {variables}, or give --token-file")
 
 
 def _app_key(environ: Mapping[str, str]) -> Secret:

@@ -71,6 +71,10 @@ class MovedError(GitError):
     """The branch is not where the push expected it."""
 
 
+class MissingError(GitError):
+    """There is no git."""
+
+
 class RefusedError(GitError):
     """The server has looked at the push and does not take it; asking again is no use."""
 
@@ -147,7 +151,7 @@ def run_git(
         try:
             process = children.start(command, cwd=cwd, env=env, stdin=given, stdout=stdout, stderr=subprocess.PIPE)
         except FileNotFoundError:
-            raise GitError("git is not installed, or not on the PATH") from None
+            raise MissingError("git is not installed, or not on the PATH") from None
         except children.HaltedError as error:
             raise GitError(str(error)) from None
         with process:
@@ -166,9 +170,11 @@ def run_git(
 
 
 def origin(checkout: Path) -> str:
-    """The URL of the remote ``origin`` of a checkout; empty where there is none."""
+    """The URL of the remote ``origin`` of a checkout; empty where there is none. Raises MissingError."""
     try:
         arguments = ("config", "--get", "remote.origin.url")
         return run_git(arguments, cwd=checkout, env=environment_for(None), timeout=10).decode().strip()
+    except MissingError:
+        raise
     except GitError:
         return ""

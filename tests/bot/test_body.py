@@ -12,8 +12,8 @@ from codemods.bot.body import LIMIT
 from codemods.bot.escape import code, fence, plain, prose
 from codemods.bot.groups import Scope
 from codemods.bot.marker import read
-from codemods.bot.plan import Choice, Proposal
 from codemods.bot.policy import GroupBy, Policy
+from codemods.bot.proposal import Choice, Proposal
 from codemods.bot.verify import Result, Verified
 from codemods.engine.results import Change, Entry, Status
 from codemods.model import Finding, Rewrite, Safety, Severity, Span

@@ -167,6 +167,14 @@ def test_without_a_token_it_says_what_to_do(loopmend: Loopmend, monkeypatch: pyt
     assert "there is no token for github.com" in done.out + done.err
 
 
+def test_without_git_it_says_so(loopmend: Loopmend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("GITHUB_REPOSITORY", "CI_PROJECT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = loopmend("pr")
+    assert (done.code, "git is not installed, or not on the PATH" in done.err) == (2, True)
+
+
 def test_check_does_not_load_the_bot(loopmend: Loopmend, project: Path) -> None:
     import subprocess
     import sys

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from codemods.bot import marker as markers
-from codemods.bot import plan
 from codemods.bot.groups import Group, Scope, covers, groups
 from codemods.bot.marker import Marker, short
+from codemods.bot.observed import Observed, Seen
 from codemods.bot.owners import CodeOwners
-from codemods.bot.plan import Choice, Look, Observed, Proposal, Seen, actions, choose
+from codemods.bot.plan import Look, actions, choose
 from codemods.bot.policy import GroupBy, Policy
+from codemods.bot.proposal import Choice, Proposal, reason, unmended
 from codemods.engine.results import Change, Entry, Report, Status, Verb
 from codemods.forge.protocol import PullRequest, RepositoryId, State
 from codemods.model import Finding, Rewrite, Safety, Severity, Span
@@ -192,12 +193,51 @@ def test_what_a_run_looks_after() -> None:
         ("src/docs/a.md", ("@all",)),
         ("src/apps/x/y.py", ("@apps", "me@example.org")),
         ("src/apps/free/y.py", ()),
+        ("with space/a.py", ("@spaced",)),
         ("lib/deep/er/a.js", ("@js",)),
     ],
 )
 def test_codeowners(path: str, owners: tuple[str, ...]) -> None:
-    text = "# c\n* @all\n/docs/ @docs\napps/ @apps me@example.org # why\n*.js @js\n[Section]\nsrc/apps/free\n"
+    text = (
+        "# c\n* @all\n/docs/ @docs\napps/ @apps me@example.org # why\n*.js @js\nsrc/apps/free\nwith\\ space/ @spaced\n"
+    )
     assert CodeOwners(text)(path) == owners
+
+
+SECTIONS = r"""
+* @all
+[Docs] @writers @editors   # of the handbook
+docs/
+docs/api/ @api
+README.md
+
+^[Databases][2] @dba
+*.sql
+model/db/ @model
+!model/db/seed.sql
+
+[DOCS]
+CHANGELOG.md
+[Without anybody]
+lib/
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "owners"),
+    [
+        ("a.py", ("@all",)),
+        ("docs/a.md", ("@all", "@writers", "@editors")),
+        ("docs/api/a.md", ("@all", "@api")),
+        ("CHANGELOG.md", ("@all", "@writers", "@editors")),
+        ("docs/x.sql", ("@all", "@writers", "@editors", "@dba")),
+        ("model/db/a.sql", ("@all", "@model")),
+        ("model/db/seed.sql", ("@all",)),
+        ("lib/a.py", ("@all",)),
+    ],
+)
+def test_codeowners_with_sections(path: str, owners: tuple[str, ...]) -> None:
+    assert CodeOwners(SECTIONS)(path) == owners
 
 
 def test_the_mark_comes_back_as_it_was() -> None:
@@ -238,6 +278,6 @@ def test_the_reasons_of_what_is_left() -> None:
     unsafe = Entry("e", entry("e", safety=Safety.UNSAFE).finding, reason="the fix is unsafe")
     waiting = Entry("f", entry("f").finding, reason="not asked for")
     found = [fixed, other, refused, rejected, unsafe, waiting]
-    left = plan.unmended(found, [fixed], unsafe=False)
-    assert [plan.reason(each) for each in left] == ["it is handed on", "a comment would be lost", "the fix is unsafe"]
-    assert [each.id for each in plan.unmended(found, [fixed], unsafe=True)] == ["c", "d"]
+    left = unmended(found, [fixed], unsafe=False)
+    assert [reason(each) for each in left] == ["it is handed on", "a comment would be lost", "the fix is unsafe"]
+    assert [each.id for each in unmended(found, [fixed], unsafe=True)] == ["c", "d"]

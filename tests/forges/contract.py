@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from openapi_core import OpenAPI
 from openapi_core.testing import MockRequest, MockResponse
@@ -33,7 +33,8 @@ class Contract:
             self._let_be_null(*each.split("/"))
         _let_nullable_be_null(self.spec)
         self._openapi = OpenAPI.from_dict(self.spec)
-        self._server = self.spec["servers"][0]["url"]
+        server = urlsplit(self.spec["servers"][0]["url"])
+        self._host, self._root = f"{server.scheme}://{server.netloc}", server.path
         self._patterns = {template: _pattern(template) for template in self.spec["paths"]}
 
     def _let_be_null(self, schema: str, *names: str) -> None:
@@ -72,8 +73,9 @@ class Contract:
         """Raises Breach. Statuses that the description leaves out have to say no in the basic shape."""
         template, parameters = self.find(request.method, request.path)
         described = self.spec["paths"][template][request.method.lower()]["responses"]
-        if str(reply.status) not in described:
-            if reply.status < 300 or not isinstance(reply.body, dict) or "message" not in reply.body:
+        if not {str(reply.status), f"{reply.status // 100}XX"} & described.keys():
+            words = isinstance(reply.body, dict) and "message" in reply.body
+            if not (words or (300 <= reply.status < 400 and "Location" in reply.headers)):
                 raise Breach(f"{request.method} {template} does not answer {reply.status}")
             return
         data = b"" if reply.body is None else json.dumps(reply.body).encode()
@@ -87,7 +89,8 @@ class Contract:
     def _mock(self, request: Request, template: str, parameters: dict[str, str]) -> MockRequest:
         path = re.sub(r"\{(\w+)\}", lambda found: quote(parameters[found[1]], safe=""), template)
         data = None if request.body is None else json.dumps(request.body).encode()
-        return MockRequest(self._server, request.method, path, view_args=parameters, args=request.query, data=data)
+        path = self._root + path
+        return MockRequest(self._host, request.method, path, view_args=parameters, args=request.query, data=data)
 
     def schema(self, method: str, template: str, status: int) -> dict[str, Any]:
         """Of the JSON that an operation answers with."""
@@ -150,9 +153,9 @@ _MIXED = ("allOf", "anyOf", "oneOf")
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """The last parameter of these may hold slashes: a git reference."""
+    """A git reference at the end may hold slashes."""
     pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template)
-    return re.compile(re.sub(r"\(\?P<ref>\[\^/\]\+\)$", "(?P<ref>.+)", pattern))
+    return re.compile(re.sub(r"\(\?P<(ref|branch)>\[\^/\]\+\)$", r"(?P<\1>.+)", pattern))
 
 
 def _scalar(schema: dict[str, Any]) -> Any:

@@ -1,6 +1,6 @@
-"""Gitea as far as the bot goes, after its API documentation and the source of its API (``routers/api/v1``).
+"""Gitea as far as the bot goes, after the source of its API (``routers/api/v1``), held to its own description of it.
 
-No package carries Gitea's description of its API, so requests are held to a table made by hand.
+Every request and every answer is validated against ``gitea.openapi.json``, which ``scripts/trim_gitea.py`` made.
 """
 
 from __future__ import annotations
@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from tests.forges.contract import Breach
+from tests.forges.contract import Breach, Contract
 from tests.forges.house import NOBODY, House, Pull, Refused, Repo
 from tests.forges.server import ForgeServer, Reply, Request, faults
-from tests.forges.table import Table, takes
 
 _ROOT = "/api/v1"
-_PAGES = "page limit "
 _REPO = "/repos/{owner}/{repo}"
 
 Handler = Callable[["GiteaDouble", Request, dict[str, str], str], Reply]
@@ -27,34 +26,17 @@ class GiteaDouble(ForgeServer):
 
     labels = ("bot", "loops", "x")
 
-    table = Table(
-        {
-            ("GET", "/user"): takes(),
-            ("GET", "/users/{owner}/repos"): takes(_PAGES),
-            ("GET", "/orgs/{owner}/repos"): takes(_PAGES),
-            ("GET", _REPO): takes(),
-            ("GET", _REPO + "/forks"): takes(_PAGES),
-            ("POST", _REPO + "/forks"): takes(organization=str, name=str),
-            ("GET", _REPO + "/labels"): takes(_PAGES),
-            ("GET", _REPO + "/pulls"): takes(_PAGES + "state sort"),
-            ("POST", _REPO + "/pulls"): takes(title=str, body=str, head=str, base=str),
-            ("GET", _REPO + "/pulls/{index}"): takes(),
-            ("PATCH", _REPO + "/pulls/{index}"): takes(title=str, body=str, state=str, assignees=list),
-            ("POST", _REPO + "/pulls/{index}/requested_reviewers"): takes(reviewers=list, team_reviewers=list),
-            ("POST", _REPO + "/issues/{index}/labels"): takes(labels=list),
-            ("GET", _REPO + "/issues/{index}/comments"): takes("since before"),
-            ("POST", _REPO + "/issues/{index}/comments"): takes(body_=str),
-            ("DELETE", _REPO + "/branches/{branch}"): takes(),
-            ("GET", _REPO + "/commits/{sha}/status"): takes(_PAGES),
-        }
+    contract = Contract(
+        Path(__file__).with_name("gitea.openapi.json"),
+        null=("PRBranchInfo/repo", "PullRequest/user", "Comment/user"),
     )
 
-    def __init__(self, house: House) -> None:
-        super().__init__(house)
+    def __init__(self, house: House, below: str = "") -> None:
+        super().__init__(house, below)
         self._routes: dict[tuple[str, str], Handler] = {
             ("GET", "/user"): lambda self, request, given, who: Reply(200, {"id": 1, "login": who}),
-            ("GET", "/users/{owner}/repos"): GiteaDouble._repos,
-            ("GET", "/orgs/{owner}/repos"): GiteaDouble._repos,
+            ("GET", "/users/{username}/repos"): GiteaDouble._repos,
+            ("GET", "/orgs/{org}/repos"): GiteaDouble._repos,
             ("GET", _REPO): lambda self, request, given, who: Reply(200, self._repo(self._of(given), who)),
             ("GET", _REPO + "/forks"): GiteaDouble._forks,
             ("POST", _REPO + "/forks"): GiteaDouble._fork,
@@ -70,7 +52,7 @@ class GiteaDouble(ForgeServer):
             ("GET", _REPO + "/issues/{index}/comments"): GiteaDouble._remarks,
             ("POST", _REPO + "/issues/{index}/comments"): GiteaDouble._remark,
             ("DELETE", _REPO + "/branches/{branch}"): GiteaDouble._unbranch,
-            ("GET", _REPO + "/commits/{sha}/status"): GiteaDouble._status,
+            ("GET", _REPO + "/commits/{ref}/status"): GiteaDouble._status,
         }
 
     def answer(self, request: Request) -> Reply:
@@ -81,18 +63,23 @@ class GiteaDouble(ForgeServer):
             return Reply(401, {"message": "invalid username, password or token"})
         request = replace(request, path=request.path.removeprefix(_ROOT))
         try:
-            self.table.check(request)
+            self.contract.check_request(request)
+            reply = self._dispatch(request, account)
+            self.contract.check_reply(request, reply)
         except Breach as breach:
             self.problems.append(str(breach))
             return Reply(422, {"message": str(breach)})
-        key, given = self.table.find(request)
+        return reply
+
+    def _dispatch(self, request: Request, account: str) -> Reply:
+        template, given = self.contract.find(request.method, request.path)
         moved = self.house.moved.get(f"{given.get('owner')}/{given.get('repo')}")
         if moved is not None:
             rest = request.path.split("/", 4)[4:]
-            target = "/".join([f"{_ROOT}/repos/{moved.path}", *rest])
+            target = "/".join([f"{self.below}{_ROOT}/repos/{moved.path}", *rest])
             return Reply(307, None, {"Location": target})
         try:
-            return self._routes[key](self, request, given, account)
+            return self._routes[request.method, template](self, request, given, account)
         except Refused as refused:
             return _told(refused.kind)
 
@@ -117,9 +104,10 @@ class GiteaDouble(ForgeServer):
         return Reply(200, items, headers)
 
     def _repos(self, request: Request, given: dict[str, str], who: str) -> Reply:
-        if (given["owner"] in self.house.organisations) != request.path.startswith("/orgs/"):
+        owner = given.get("org") or given["username"]
+        if (owner in self.house.organisations) != ("org" in given):
             raise Refused("missing")
-        return self._many(request, [self._repo(repo, who) for repo in self.house.owned(given["owner"])])
+        return self._many(request, [self._repo(repo, who) for repo in self.house.owned(owner)])
 
     def _repo(self, repo: Repo, who: str) -> dict[str, Any]:
         return {
@@ -199,7 +187,7 @@ class GiteaDouble(ForgeServer):
         return Reply(204)
 
     def _status(self, request: Request, given: dict[str, str], who: str) -> Reply:
-        state = self._of(given).checks.get(given["sha"])
+        state = self._of(given).checks.get(given["ref"])
         word = {"passed": "success", "failed": "failure", "pending": "pending", None: ""}[state]
         return Reply(200, {"state": word, "total_count": int(state is not None), "statuses": []})
 
@@ -257,9 +245,9 @@ FAULTS = faults(
 
 
 @contextmanager
-def serving(house: House) -> Iterator[GiteaDouble]:
+def serving(house: House, below: str = "") -> Iterator[GiteaDouble]:
     """The double, which at the end must have nothing to complain of."""
-    double = GiteaDouble(house)
+    double = GiteaDouble(house, below)
     with double.running():
         yield double
     assert not double.problems, double.problems

@@ -1,7 +1,7 @@
 """GitLab as far as the bot goes, after its REST API documentation and the source of its API (``lib/api``).
 
-GitLab publishes a description too, but under no licence that lets a copy be kept here, so requests are
-held to a table made by hand.
+GitLab publishes a description too, but under no licence that lets a copy be kept here (CC BY-SA), so requests
+are held to a table made by hand.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class GitLabDouble(ForgeServer):
         }
     )
 
-    def __init__(self, house: House) -> None:
-        super().__init__(house)
+    def __init__(self, house: House, below: str = "") -> None:
+        super().__init__(house, below)
         self._routes: dict[tuple[str, str], Handler] = {
             ("GET", "/user"): lambda self, request, given, who: Reply(200, {"id": 1, "username": who}),
             ("GET", "/users"): GitLabDouble._users,
@@ -267,9 +267,9 @@ FAULTS = faults(
 
 
 @contextmanager
-def serving(house: House) -> Iterator[GitLabDouble]:
+def serving(house: House, below: str = "") -> Iterator[GitLabDouble]:
     """The double, which at the end must have nothing to complain of."""
-    double = GitLabDouble(house)
+    double = GitLabDouble(house, below)
     with double.running():
         yield double
     assert not double.problems, double.problems

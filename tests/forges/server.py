@@ -89,8 +89,10 @@ def faults(**replies: Reply) -> dict[str, Callable[..., Fault]]:
 class ForgeServer:
     """The base of the doubles: ``answer`` is their own."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, below: str = "") -> None:
+        """``below``: the path that the whole server is below, ``/gitlab``."""
         self.house = house
+        self.below = below
         self.faults: list[Fault] = []
         self.seen: list[Request] = []
         self.problems: list[str] = []
@@ -127,7 +129,7 @@ class ForgeServer:
         handler = type("Handler", (_Handler,), {"forge": self})
         with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
             server.daemon_threads = True
-            self.url = f"http://127.0.0.1:{server.server_port}"
+            self.url = f"http://127.0.0.1:{server.server_port}{self.below}"
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
             thread.start()
             try:
@@ -168,9 +170,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         address = urlsplit(self.path)
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        below = self.forge.below
         request = Request(
             method=self.command,
-            path=address.path,
+            path=address.path.removeprefix(below) if address.path.startswith(f"{below}/") else "/nothing/here",
             query=dict(parse_qsl(address.query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in self.headers.items()},
             body=json.loads(raw) if raw else None,

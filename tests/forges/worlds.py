@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from urllib.parse import urlsplit
 
 from codemods.forge.credentials import Secret, Token
 from codemods.forge.gitea import Gitea
@@ -137,10 +137,10 @@ def house_in(root: Path) -> House:
 
 @contextmanager
 def _world(
-    house: House, kind: ModuleType, adapter_class: Callable[..., Forge], path: str, operations: Operations
+    house: House, kind: ModuleType, adapter_class: Callable[..., Forge], path: str, operations: Operations, **more: str
 ) -> Iterator[Served]:
     """The world of one double: ``path`` is where its API is on the host."""
-    with kind.serving(house) as double:
+    with kind.serving(house, **more) as double:
         naps: list[float] = []
 
         def adapter(host: str) -> Forge:
@@ -148,7 +148,7 @@ def _world(
 
         yield Served(
             house=double.house,
-            forge=adapter(urlsplit(double.url).netloc),
+            forge=adapter(double.url.removeprefix("http://")),
             url=double.url,
             naps=naps,
             server=double,
@@ -175,7 +175,7 @@ def github(house: House) -> AbstractContextManager[Served]:
     return _world(house, github_double, GitHub, "/api/v3", operations)
 
 
-def gitlab(house: House) -> AbstractContextManager[Served]:
+def gitlab(house: House, **more: str) -> AbstractContextManager[Served]:
     """The double of GitLab."""
     operations = {
         "list": ("GET", "/merge_requests$"),
@@ -188,10 +188,10 @@ def gitlab(house: House) -> AbstractContextManager[Served]:
         "delete": ("DELETE", "/repository/branches/"),
         "repository": ("GET", "/api/v4/projects/[^/]+/[^/]+$"),
     }
-    return _world(house, gitlab_double, GitLab, "", operations)
+    return _world(house, gitlab_double, GitLab, "", operations, **more)
 
 
-def gitea(house: House) -> AbstractContextManager[Served]:
+def gitea(house: House, **more: str) -> AbstractContextManager[Served]:
     """The double of Gitea and Forgejo."""
     operations = {
         "list": ("GET", "/pulls$"),
@@ -204,7 +204,7 @@ def gitea(house: House) -> AbstractContextManager[Served]:
         "delete": ("DELETE", "/branches/"),
         "repository": ("GET", "/api/v1/repos/[^/]+/[^/]+$"),
     }
-    return _world(house, gitea_double, Gitea, "/api/v1", operations)
+    return _world(house, gitea_double, Gitea, "/api/v1", operations, **more)
 
 
 @contextmanager
@@ -223,5 +223,6 @@ FAULTS: dict[str, dict[str, Callable[..., Fault]]] = {
     "gitlab": gitlab_double.FAULTS,
     "gitea": gitea_double.FAULTS,
 }
-WORLDS: dict[str, Callable[[House], AbstractContextManager[World]]] = {**SERVED, "memory": memory}
+BELOW = {"gitlab below a path": partial(gitlab, below="/gitlab"), "gitea below a path": partial(gitea, below="/a/git")}
+WORLDS: dict[str, Callable[[House], AbstractContextManager[World]]] = {**SERVED, **BELOW, "memory": memory}
 """Every forge there is, for what the bot relies on."""
