@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
 from codemods.forge.protocol import (
     Denied,
+    ForgeError,
     NewPullRequest,
     RepositoryId,
     Unavailable,
     Uncertain,
 )
 from tests.forges.house import Repo
+from tests.forges.server import Reply, Request
 from tests.forges.worlds import SERVED, WORLDS, Served, World, house_in
 
 
@@ -65,6 +69,23 @@ def test_a_comment_that_is_deleted_between_two_pages_takes_no_other_with_it(worl
     world.server.between_pages = [lambda: remarks.pop(0)]
     said = [each.body for each in world.forge.comments(world.id(repo), number)]
     assert [body for body in said if body != "a"] == list("bcdef")
+
+
+def test_pages_that_lead_in_a_circle_end(world: Served, repo: Repo) -> None:
+    for number in range(4):
+        world.open(repo, f"loopmend/{number}")
+    world.server.page_size = 2
+    handle = world.server.handle
+
+    def circle(request: Request) -> Reply | None:
+        reply = handle(request)
+        assert reply is not None
+        query = urlencode({**request.query, "page": "2"})
+        return replace(reply, headers={"Link": f'<{world.url}{request.path}?{query}>; rel="next"'})
+
+    world.server.handle = circle  # type: ignore[method-assign]
+    with pytest.raises(ForgeError, match="circle"):
+        world.listed(repo)
 
 
 # What goes wrong, once

@@ -26,7 +26,7 @@ _MUCH = 2000
 
 def title(proposal: Proposal) -> str:
     """One line: which rule, how much, and where."""
-    places, files = _count(len(proposal.mended), "place"), _count(len(proposal.changes), "file")
+    places, files = count(len(proposal.mended), "place"), count(len(proposal.changes), "file")
     scope = proposal.scope
     if scope.by is GroupBy.RULE:
         rule = find(scope.name)
@@ -57,7 +57,7 @@ def body(proposal: Proposal, head: str, policy: Policy, verified: Verified | Non
     if verified:
         after.insert(0, _verification(verified))
     if proposal.choice.waiting:
-        after.insert(0, f"{_count(proposal.choice.waiting, 'more finding')} in other files will follow, lest this"
+        after.insert(0, f"{count(proposal.choice.waiting, 'more finding')} in other files will follow, lest this"
                         " becomes too much to read.")  # fmt: skip
     room = LIMIT - sum(len(part) + 2 for part in [*before, *after])
     table = _table(proposal.mended, policy, room * 2 // 3)
@@ -83,6 +83,11 @@ def comment(proposal: Proposal) -> str:
 def closing(why: str) -> str:
     """What is said when the bot closes its own pull request."""
     return f"Closed by the bot: {why}."
+
+
+def count(number: int, noun: str) -> str:
+    """``1 place``, ``2 places``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 # -- parts ------------------------------------------------------------------------------------
@@ -111,7 +116,7 @@ def _table(entries: Sequence[Entry], policy: Policy, room: int) -> str:
     for number, entry in enumerate(entries):
         row = "| " + " | ".join(_cells(entry, policy)) + " |\n"
         if len(head) + sum(map(len, rows)) + len(row) > room:
-            return head + "".join(rows) + f"\n... and {_count(len(entries) - number, 'more place')}."
+            return head + "".join(rows) + f"\n... and {count(len(entries) - number, 'more place')}."
         rows.append(row)
     return (head + "".join(rows)).rstrip()
 
@@ -206,7 +211,3 @@ def _wrapped(text: str) -> str:
     import textwrap
 
     return textwrap.fill(text, 76, break_long_words=False, break_on_hyphens=False)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

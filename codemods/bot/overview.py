@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from codemods.bot import marker as markers
 from codemods.bot.branches import Site
 from codemods.bot.deliver import Delivery, Row
-from codemods.bot.observed import Seen
+from codemods.bot.observed import Seen, trusted
 from codemods.bot.plan import Action, Close, Leave
-from codemods.bot.policy import PREFIX, Policy
+from codemods.bot.policy import Policy
 from codemods.forge.protocol import Forge, ForgeError, PullRequest, Repository, RepositoryId, State
 from codemods.git import Clone, GitError, Remote
-
-
-def trusted(forge: Forge, repository: RepositoryId, home: RepositoryId) -> Iterator[PullRequest]:
-    """The bot's pull requests, newest first, and no stranger's that looks like one.
-
-    Its branch is in the repository itself or in a fork of the bot's, or the bot has opened it.
-    """
-    login = forge.login()
-    for pull in forge.pull_requests(repository, branch_prefix=PREFIX):
-        ours = pull.head in (repository, home) or pull.head.path.rpartition("/")[0] == login
-        if ours or (pull.author and pull.author == login):
-            yield pull
 
 
 def status(forge: Forge, id: RepositoryId) -> list[Row]:

@@ -9,21 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codemods.bot import body as bodies
-from codemods.bot import marker as markers
 from codemods.bot import plan
 from codemods.bot.branches import Site
 from codemods.bot.deliver import Delivery, Row
 from codemods.bot.groups import Group, Scope, covers, groups
 from codemods.bot.look import Look, Looked, LookError, Wishes
-from codemods.bot.observed import Observed, Seen
-from codemods.bot.overview import trusted
+from codemods.bot.observed import Observed, observe, trusted
 from codemods.bot.owners import CodeOwners
 from codemods.bot.plan import Action
-from codemods.bot.policy import PREFIX, Policy
+from codemods.bot.policy import Policy
 from codemods.bot.proposal import Choice, Proposal, unmended
 from codemods.bot.tree import Tree, lay_out
 from codemods.engine.results import Report, Status
-from codemods.forge.protocol import Forge, ForgeError, Repository, RepositoryId, State
+from codemods.forge.protocol import Forge, ForgeError, Repository, RepositoryId
 from codemods.git import Clone, GitError, Remote
 
 
@@ -82,7 +80,7 @@ class Visit:
             return [scene]
         home = self._home(scene)
         site = self._site(scene, home, folder)
-        observed = self._observe(scene, site.clone, home.id, site.remote)
+        observed = observe(self._forge, scene.repository.id, home.id, site.clone, site.remote)
         delivery = Delivery(self._forge, site, self._policy, permit=self._permit, sleep=self._sleep)
         actions = self._plan(scene, observed)
         return [delivery.carry_out(action, observed.branches) for action in actions] or [_nothing(scene)]
@@ -94,7 +92,7 @@ class Visit:
             return
         repository = scene.repository
         home = self._present_home(scene)
-        observed = self._observe(scene, scene.clone, home.id, self._remote(home))
+        observed = observe(self._forge, scene.repository.id, home.id, scene.clone, self._remote(home))
         actions = self._plan(scene, observed)
         if not actions:
             yield Preview(_nothing(scene))
@@ -151,37 +149,6 @@ class Visit:
             if not clone.has(scene.commit):
                 raise GitError(f"{scene.base} was rewritten just now; the next run looks again")
         return Site(scene.repository, home.id, clone, remote, scene.base, scene.commit, scene.tree.executable)
-
-    def _observe(self, scene: _Scene, clone: Clone, home: RepositoryId, remote: Remote) -> Observed:
-        branches = clone.branches(PREFIX, of=remote)
-        known: set[str] = set()
-        pulls: list[Seen] = []
-
-        def ours(sha: str) -> bool:
-            return sha in known or _is_ours(clone, sha, remote)
-
-        for pull in trusted(self._forge, scene.repository.id, home):
-            mark = markers.read(pull.body)
-            if mark and pull.head == home:
-                known.add(mark.head)
-            pulls.append(Seen(pull, mark))
-        seen = [
-            self._closer(scene.repository.id, each, each.pull.head == home and ours(each.pull.head_sha))
-            if each.pull.state is State.OPEN
-            else each
-            for each in pulls
-        ]
-        busy = {each.pull.branch for each in seen if each.pull.state is State.OPEN}
-        foreign = frozenset(name for name, sha in branches.items() if name not in busy and not ours(sha))
-        return Observed(seen, branches, foreign)
-
-    def _closer(self, id: RepositoryId, seen: Seen, untouched: bool) -> Seen:
-        """An open pull request; where somebody else works on it, with what was said to them."""
-        if untouched:
-            return seen
-        said = self._forge.comments(id, seen.pull.number)
-        told = frozenset(id_ for comment in said for id_ in markers.read_told(comment.body))
-        return Seen(seen.pull, seen.marker, False, told)
 
     # -- planning -----------------------------------------------------------------------------
 
@@ -240,24 +207,13 @@ def _patch(report: Report) -> str:
     return b"".join(patches).decode("utf-8", "replace")
 
 
-def _is_ours(clone: Clone, sha: str, remote: Remote) -> bool:
-    """Whether a commit was made by the bot and by nobody after it: its message names its tree."""
-    try:
-        if not clone.has(sha):
-            clone.fetch(sha, of=remote)
-        return bodies.made_by_us(*clone.tree_and_message(sha))
-    except GitError:
-        return False
-
-
 def _nothing(scene: _Scene) -> Row:
     report = scene.looked.report
     found, unsafe = len(report.entries), len(report.held_back)
-    why = f"nothing to mend in {report.files} files"
+    why = f"nothing to mend in {bodies.count(report.files, 'file')}"
     if found:
-        why += f": {found} findings without a fix that may be made" + (
-            f", {unsafe} with an unsafe one" if unsafe else ""
-        )
+        why += f": {bodies.count(found, 'finding')} without a fix that may be made"
+        why += f", {unsafe} with an unsafe one" if unsafe else ""
     return Row(str(scene.repository.id), "clean", "", why)
 
 

@@ -176,7 +176,9 @@ class Client:
 
     def _pages(self, path: str, within: str | None, query: Query) -> Iterator[list[Any]]:
         query = {self.page_size: 100, **query}
+        asked = []
         while True:
+            asked.append(query)
             answer = self._patiently("GET", path, query, None)
             with self._understood("GET", path, ForgeError):
                 page = answer.data[within] if within else answer.data
@@ -187,6 +189,8 @@ class Client:
                 return
             # Only the query is taken from the forge: whatever host a link names gets no token.
             query = dict(parse_qsl(urlsplit(answer.next_page).query))
+            if query in asked:
+                raise ForgeError(f"GET {path}: the pages lead in a circle")
 
     def _taken(self, path: str, found: Mapping[int, Any], take: Take[T | None]) -> list[T]:
         with self._understood("GET", path, ForgeError):

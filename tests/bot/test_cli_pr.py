@@ -63,7 +63,7 @@ def test_inside_of_a_checkout(bot: Bot, forge: ServedForge, project: Path, monke
     assert bot("--select", "LM201").err == "1 opened.\n"
     monkeypatch.setenv("GITHUB_REPOSITORY", "ann/clean")
     monkeypatch.setenv("GITHUB_SERVER_URL", forge.server.url)
-    assert "ann/clean (nothing to mend in 1 files)" in bot().out
+    assert "ann/clean (nothing to mend in 1 file)" in bot().out
 
 
 def test_an_organisation_its_state_and_taking_everything_back(bot: Bot, forge: ServedForge, tmp_path: Path) -> None:

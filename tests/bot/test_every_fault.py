@@ -71,6 +71,11 @@ def _is_up_to_date(site: Site, pull: Pull, rows: int = 1) -> None:
     assert sorted(site.repo.heads()) == [pull.branch, "main"]
 
 
+def _is_complete(site: Site, pull: Pull) -> None:
+    _is_up_to_date(site, pull)
+    assert pull.labels == ["bot"], "also where the answer was lost"
+
+
 def _is_taken_back(site: Site, pull: Pull) -> None:
     assert (pull.state, pull.body.count("Closed by the bot")) == ("closed", 1)
     assert list(site.repo.heads()) == ["main"]
@@ -82,7 +87,7 @@ def _is_commented_once(site: Site, pull: Pull) -> None:
 
 
 STORIES = {
-    "open": Story("opened", lambda site: None, _is_up_to_date),
+    "open": Story("opened", lambda site: None, _is_complete),
     "label": Story("opened", lambda site: None, _is_up_to_date),
     "update": Story("updated", _new_finding, lambda site, pull: _is_up_to_date(site, pull, 2)),
     "comment": Story("commented", _a_person_works_on_it, _is_commented_once),

@@ -179,7 +179,7 @@ def test_a_run_for_one_rule_leaves_the_pull_requests_of_others(forge: ServedForg
 
 def test_unsafe_fixes_have_drafts_of_their_own(forge: ServedForge) -> None:
     id = forge.add("ann/shop", {"a.py": MAYBE_TWO_RUNS, "b.py": unclosed("one")})
-    left_out = ["nothing to mend in 2 files: 1 findings without a fix that may be made, 1 with an unsafe one"]
+    left_out = ["nothing to mend in 2 files: 1 finding without a fix that may be made, 1 with an unsafe one"]
     assert visit(forge, id, select=("LM101",)) == {"clean": left_out}
     assert visit(forge, id) == {"opened": ["lm201"]}
     assert visit(forge, id, unsafe_fixes=True) == {"left": ["lm201"], "opened": ["lm101-unsafe"]}
@@ -238,7 +238,7 @@ def test_a_fork_where_the_token_may_not_push(forge: ServedForge, shop: Repositor
 def test_a_clean_repository_is_not_forked(forge: ServedForge) -> None:
     id = forge.add("ann/clean", {"a.py": "print(1)\n"})
     forge.repo("ann/clean").writers.clear()
-    assert visit(forge, id) == {"clean": ["nothing to mend in 1 files"]}
+    assert visit(forge, id) == {"clean": ["nothing to mend in 1 file"]}
     assert "fork" not in forge.calls
 
 
