@@ -88,6 +88,10 @@ def test_generated_files_are_left_unless_they_are_named(loopmend: Loopmend, proj
         "a.py   ",
         "sub\n!sub/deep",
         "b?py",
+        "**/*/**",
+        "**/*/**/",
+        "**/**/",
+        "*/",
     ],
 )
 def test_gitignore_means_what_git_says(project: Path, lines: str) -> None:

@@ -84,8 +84,8 @@ def _later(one: _Pattern | None, other: _Pattern | None) -> _Pattern | None:
     return one or other
 
 
-_WHOLE = {".": ".+", "(?P<ps_d>/)": ".*/"}
-"""Two regular expressions of pathspec that find a part of a path, as ones that match all of it."""
+_WHOLE = {".": ".+", "(?P<ps_d>/)": ".*/", "/": ".+/.+"}
+"""The regular expressions of pathspec that find a part of a path, as ones that match all of it."""
 
 
 @cache
@@ -102,7 +102,8 @@ def _compile(line: str) -> tuple[bool, re.Pattern[str]] | None:
     if regex is None or ignores is None:
         return None
     if regex in _WHOLE:
-        regex = _WHOLE[regex]
+        inside = re.search(r"(?<!\*)\*/(?:\*\*/)+$", line.rstrip())  # ``**/*/**/``: every directory in a directory
+        regex = (".+/" if inside else "") + _WHOLE[regex]
     elif line.rstrip().endswith("/**/"):  # every directory inside
         regex += ".*/"
     elif regex.endswith("/"):  # ``x/**``: everything inside
