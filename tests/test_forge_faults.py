@@ -14,12 +14,13 @@ from codemods.forge.protocol import (
     Denied,
     ForgeError,
     NewPullRequest,
+    NotFound,
     RepositoryId,
     Unavailable,
     Uncertain,
 )
 from tests.forges.house import Repo
-from tests.forges.server import Reply, Request
+from tests.forges.server import Fault, Reply, Request
 from tests.forges.worlds import SERVED, WORLDS, Served, World, house_in
 
 
@@ -190,6 +191,12 @@ def test_a_stale_list_is_what_the_forge_says(world: Served, repo: Repo) -> None:
     world.go_wrong("stale", "list")
     assert world.listed(repo) == []
     assert len(world.listed(repo)) == 1
+
+
+def test_a_forge_of_another_kind_is_suspected(world: Served, repo: Repo) -> None:
+    world.server.faults.append(Fault(*world.operations["repository"], reply=Reply(404, "<html>Not found</html>")))
+    with pytest.raises(NotFound, match="is --forge right"):
+        world.forge.repository(world.id(repo))
 
 
 def test_a_forge_that_is_not_there(world: Served) -> None:

@@ -279,7 +279,7 @@ def by_status(answer: Answer) -> ForgeError | None:
     if status == 403:
         return Denied(told or "the token may not do this")
     if status in (404, 410):
-        return NotFound(told or ("not found" if answer.data else "not found, by something that is no such API"))
+        return NotFound(told or ("not found" if answer.data else "not found, in words of no API: is --forge right?"))
     if status == 409:
         return Exists(told or "there already")
     return ForgeError(told or "the request was refused")
