@@ -76,6 +76,11 @@ SUITES: dict[str, dict[str, str]] = {
         "conftest.py": "",
         "test_a.py": HEAD + "from base import Base\n\nclass TestOne(Base):\n" + indented(marked("b", "self, db")),
     },
+    "a base class that is called TestCase and is none": {
+        **STRICT,
+        "base.py": HEAD + "class BaseTestCase:\n" + indented(marked("a", "self")),
+        "test_a.py": "import pytest\nfrom base import BaseTestCase\n\nclass TestOne(BaseTestCase):\n    pass\n",
+    },
     "plain fixtures of auto mode": {
         **AUTO,
         "conftest.py": HEAD + DB.replace("_asyncio", ""),

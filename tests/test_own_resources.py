@@ -56,6 +56,24 @@ asyncio.run(client.get(2))
 """
 
 
+SHARED = """\
+import pytest
+from shop.client import Client
+
+client = Client()
+
+
+@pytest.mark.asyncio
+async def test_one():
+    await client.get(1)
+
+
+@pytest.mark.asyncio
+async def test_two():
+    await client.get(2)
+"""
+
+
 def test_a_resource_of_the_user_is_found_and_mended(loopmend: Loopmend, project: Path) -> None:
     (project / "a.py").write_text(NEVER)
     (project / "b.py").write_text(SKIPPED)
@@ -68,6 +86,12 @@ def test_a_resource_of_the_user_is_found_and_mended(loopmend: Loopmend, project:
     assert "`client` (shop.client.Client) is bound to the loop of this run" in found
     loopmend("apply")
     assert (project / "a.py").read_text() == MENDED
+
+
+def test_a_client_of_the_users_own_that_tests_share_is_found(loopmend: Loopmend, project: Path) -> None:
+    (project / "pyproject.toml").write_text(RESOURCE)
+    (project / "test_shop.py").write_text(SHARED)
+    assert "test_shop.py:4:1: LM406 the shop.client.Client that client keeps" in loopmend("check").out
 
 
 def test_what_was_silent_without_the_resource_is_not_taken_from_the_cache(loopmend: Loopmend, project: Path) -> None:

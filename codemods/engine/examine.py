@@ -131,7 +131,8 @@ class Examiner:
             for code in codes:
                 by_code.setdefault(code, []).append(source.path)
         overlay = {source.path: source for source, _ in triggers}
-        project = Project(self.task.directory, {}, overlay, python=self.task.settings.python)
+        settings = self.task.settings
+        project = Project(self.task.directory, {}, overlay, python=settings.python, resources=settings.resource)
         return self.analyser.starting(project, by_code)
 
     def _read(self, paths: list[str], overlay: dict[str, Source]) -> tuple[Project, list[Finding]]:

@@ -40,7 +40,7 @@ def collected(index: ModuleIndex, config: PytestConfig, syntax: Syntax) -> Itera
             yield _test(index, syntax, Function(syntax, node), None)
     for cls in module.classes:
         lineage = lineage_of(index, syntax, cls)
-        if not config.collects_class(cls.name) or is_unittest(lineage) or _is_made_by_hand(lineage):
+        if not config.collects_class(cls.name) or is_unittest(index, lineage) or _is_made_by_hand(lineage):
             continue
         methods = {
             n.name: Function(c.syntax, n) for c in reversed(lineage) for n in c.node.body if isinstance(n, FUNCTIONS)
@@ -66,9 +66,14 @@ def classes_around(syntax: Syntax, cls: ast.ClassDef) -> list[ast.ClassDef]:
     return [cls, *(a for a in syntax.module.ancestors(cls) if isinstance(a, ast.ClassDef))]
 
 
-def is_unittest(lineage: list[Class]) -> bool:
-    """Whether a class is a ``unittest.TestCase``: that has a loop of its own, or none."""
-    for base in (base for one in lineage for base in one.node.bases):
+def is_unittest(index: ModuleIndex, lineage: list[Class]) -> bool:
+    """Whether a class is a ``unittest.TestCase``, by the name of a base that the project does not define.
+
+    Such a test has a loop of its own, or none.
+    """
+    for own, base in ((one, base) for one in lineage for base in one.node.bases):
+        if index.class_named(base, own.syntax, own.node) is not None:
+            continue
         name = base.attr if isinstance(base, ast.Attribute) else base.id if isinstance(base, ast.Name) else ""
         if name.endswith("TestCase"):
             return True
@@ -97,4 +102,5 @@ def _test(index: ModuleIndex, home: Syntax, method: Function, owner: ast.ClassDe
         mark=next((one.asyncio for one in said if one.asyncio is not None), None),
         other_runner=any(one.is_other_runner for one in said),
         requests=(*requests, *asked, *method.syntax.dynamic(method.node)),
+        may_hide=any(one.may_hide for one in said),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,6 +75,8 @@ class Test:
     other_runner: bool
     """Whether anyio or trio runs it."""
     requests: tuple[str, ...]
+    may_hide: bool
+    """Whether a decorator may give it a mark that is not to be seen."""
 
     @property
     def is_async(self) -> bool:
@@ -91,6 +94,8 @@ class Said(NamedTuple):
     """The names that ``parametrize`` gives."""
     asked: tuple[str, ...]
     """The names that ``usefixtures`` asks for."""
+    may_hide: bool
+    """Whether it may stand for another mark, which is not to be seen."""
 
 
 class Syntax:
@@ -140,7 +145,16 @@ class Syntax:
             names = [*expression.args[:1], *([said["argnames"]] if "argnames" in said else [])]
             given = {n.strip() for value in names for text in _strings(value) for n in text.split(",")}
             given -= self._indirect(said.get("indirect"), given)
-        return Said(self.mark(expression), kind in _OTHER_RUNNERS, frozenset(given), tuple(asked))
+        return Said(
+            self.mark(expression), kind in _OTHER_RUNNERS, frozenset(given), tuple(asked), self._may_hide(expression)
+        )
+
+    def _may_hide(self, expression: ast.expr) -> bool:
+        """Whether a decorator is a function of the project, or of a library, that may give a test a mark."""
+        if isinstance(expression, ast.Name) and expression.id in ("staticmethod", "classmethod"):
+            return False
+        package = (self._named(expression) or "").partition(".")[0]
+        return package not in ("pytest", "pytest_asyncio") and package not in sys.stdlib_module_names
 
     def _indirect(self, value: ast.expr | None, given: set[str]) -> set[str]:
         """The names of a ``parametrize`` whose values go through the fixture of that name."""

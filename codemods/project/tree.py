@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from codemods.source import Source
 
 if TYPE_CHECKING:
+    from codemods.catalog.resources import Resource
     from codemods.facts.module import Module
 
 
@@ -32,6 +33,8 @@ class Project:
     """The interpreter or virtual environment that the user named, if any."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     """The environment variables; only ``VIRTUAL_ENV`` is looked at."""
+    resources: tuple[Resource, ...] = ()
+    """What the user adds to the catalog of resources."""
 
     def source(self, path: str) -> Source | None:
         """The file at ``path``, the overlay first; None when there is no readable file."""

@@ -86,7 +86,8 @@ class ManualLoop(Rule):
             return
         stuck, operations, whys = _convert(module, sites)
         for one in stuck.values():
-            yield from self._stays(module, one)
+            if not _is_loop_fixture(module, one.site):  # LM403 says all there is to say of it
+                yield from self._stays(module, one)
         going = [site for number, site in enumerate(sites) if number not in stuck]
         if going:
             reasons = [*(_why_unsafe(module, site, sites) for site in going), *whys]
@@ -114,6 +115,15 @@ class ManualLoop(Rule):
         if site.obstacle or site.forever:
             severity = Severity.INFO
         yield self.finding(module, site.place, message, severity, refusal=reason)
+
+
+def _is_loop_fixture(module: Module, site: Site) -> bool:
+    """Whether the loop is the one that an override of pytest-asyncio's ``event_loop`` fixture hands out."""
+    function = site.scope
+    if not isinstance(function, ast.FunctionDef) or function.name != "event_loop":
+        return False
+    decorators = [d.func if isinstance(d, ast.Call) else d for d in function.decorator_list]
+    return any(module.qualname(d) in ("pytest.fixture", "pytest_asyncio.fixture") for d in decorators)
 
 
 def _message(module: Module, site: Site) -> str:

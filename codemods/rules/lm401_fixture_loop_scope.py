@@ -70,7 +70,10 @@ class FixtureLoopScope(ProjectRule):
     def _at(self, case: Case, fixture: Fixture) -> Finding:
         narrow = fixture in case.group.too_narrow(case.suite.loops)
         pairs = case.apart(fixture)
-        related = [Related(t.module.path, t.module.span(t.node), f"{t.node.name} uses it") for t, _ in pairs[:3]]
+        users = {t.node: t for t, _ in pairs}  # a method of a base class is a test of each class that inherits it
+        related = [
+            Related(t.module.path, t.module.span(t.node), f"{t.node.name} uses it") for t in list(users.values())[:3]
+        ]
         return self.finding(
             fixture.module,
             fixture.node,

@@ -6,14 +6,15 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 
-from codemods.model import Finding, Rewrite, Safety, Severity
+from codemods.facts.module import Module
+from codemods.model import Finding, Operation, Rewrite, Safety, Severity
 from codemods.project.event_loop import NAME, Override, askers, extras, overrides
 from codemods.project.fixtures_graph import Group, Suite, find_suites
 from codemods.project.override_plan import plan_for_override
 from codemods.project.pytest_asyncio_version import LOOP_SCOPE, MARK_SCOPE, NO_EVENT_LOOP, TEST_LOOP_SCOPE
 from codemods.project.pytest_syntax import Fixture, Test
 from codemods.project.tree import Project
-from codemods.rewriting.operations import RemoveDefinition
+from codemods.rewriting.operations import RemoveDefinition, RemoveStatement
 from codemods.rules.base import ProjectRule
 from codemods.rules.event_loop_askers import let_go
 from codemods.rules.loop_scopes import carry_out, loop_name, why_unsafe
@@ -49,7 +50,7 @@ class EventLoopFixture(ProjectRule):
         When the version is unknown or older than 0.24, where the override is right; when the override
         does more: a policy, uvloop, debug mode, cancelling what is left (the finding says what would
         be lost, and where it belongs); when a sync test or fixture asks for the loop; when tests ask
-        for different loops on purpose.
+        for different loops on purpose; when a decorator may hide the mark of a test, and with it the loop.
 
     Safety
         As LM401. Unsafe too where the override may have no effect already and nothing is on two
@@ -77,7 +78,7 @@ class EventLoopFixture(ProjectRule):
             _too_old(suite)
             or _does_more(suite, override)
             or _is_imported(project, override)
-            or _runs_by_unseen_means(suite, override)
+            or _hides_marks(suite, override)
         )
         rewrite = None
         if not refusal:
@@ -164,15 +165,15 @@ def _is_imported(project: Project, override: Override) -> str:
     return ""
 
 
-def _runs_by_unseen_means(suite: Suite, override: Override) -> str:
-    """Whether something else than a mark that is to be seen may run an async test: its loop is then not known."""
+def _hides_marks(suite: Suite, override: Override) -> str:
+    """Whether a decorator may have an async test run, on a loop that is then not known."""
     if suite.version.at_least(NO_EVENT_LOOP) and override.fixture.scope == "function":
         return ""
     for test in override.tests:
-        if test.is_async and not test.other_runner and not suite.runs_test(test):
-            name = test.node.name
+        if test.is_async and test.may_hide and not test.other_runner and not suite.runs_test(test):
             return (
-                f"{name} has no mark of pytest-asyncio that can be seen: if something gives it one, say the scope there"
+                f"a decorator of {test.node.name} may hide a mark of pytest-asyncio, and with it the loop: "
+                "put the mark on the test itself"
             )
     return ""
 
@@ -185,6 +186,12 @@ def _is_named(override: Override) -> bool:
         if not any(module.binds(name, function) for function in functions):
             return True
     return False
+
+
+def _empties(module: Module, operations: Sequence[Operation]) -> bool:
+    """Whether the operations leave no statement in a module."""
+    removals = [o for o in operations if isinstance(o, RemoveStatement | RemoveDefinition) and o.path == module.path]
+    return {module.span(statement) for statement in module.tree.body} <= {removal.at for removal in removals}
 
 
 def _works_apart(suite: Suite, group: Group) -> str:
@@ -218,4 +225,6 @@ def _rewrite(suite: Suite, override: Override, asking: list[Test | Fixture]) -> 
         title = f"Delete the event_loop override and run its tests on {loop_name(plan.scope)}"
     operations += drop_unused(module, [fixture.node], operations)
     operations.append(RemoveDefinition(module.span(fixture.node), path=module.path))
+    if _empties(module, operations):
+        title += f"; {module.path} stays, empty: it may be what puts its folder on sys.path"
     return "", Rewrite(title, Safety.UNSAFE if unsafe else Safety.SAFE, tuple(operations), unsafe)

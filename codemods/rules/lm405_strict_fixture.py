@@ -12,8 +12,8 @@ from codemods.model import Finding, Operation, Related, Rewrite, Safety, Severit
 from codemods.project.crossing import crossing
 from codemods.project.fixtures_graph import SCOPES, Suite, find_suites
 from codemods.project.plain_fixtures import PlainFixture, is_strict, plain_fixtures
-from codemods.project.pytest_asyncio_version import LOOP_SCOPE, PYTEST_ASYNCIO_FIXTURE
-from codemods.project.pytest_syntax import ASYNCIO_FIXTURE
+from codemods.project.pytest_asyncio_version import LOOP_SCOPE, PYTEST_ASYNCIO_FIXTURE, find_version
+from codemods.project.pytest_syntax import ASYNCIO_FIXTURE, Fixture, Test
 from codemods.project.tree import Project
 from codemods.rewriting.operations import InsertAfter, ReplaceExpression, ReplaceStatement
 from codemods.rules.base import ProjectRule
@@ -46,7 +46,9 @@ class StrictFixture(ProjectRule):
         and so are those that the tests await themselves.
 
     Safety
-        Safe: it is right in auto mode as well.
+        Safe where a test or a fixture looks at the value, and so fails today, and with pytest 9, where
+        all of them fail: it is right in auto mode as well. Unsafe for fixtures that are only asked for:
+        the tests pass today without them, and what they do would be news to the tests.
     """
 
     code = "LM405"
@@ -68,11 +70,14 @@ class StrictFixture(ProjectRule):
             for plain in plain_fixtures(project, suite):
                 by_module.setdefault(plain.fixture.module, []).append(plain)
             for module, found in by_module.items():
-                yield from self._in_module(suite, module, found)
+                yield from self._in_module(project, suite, module, found)
 
-    def _in_module(self, suite: Suite, module: Module, found: list[PlainFixture]) -> Iterator[Finding]:
+    def _in_module(
+        self, project: Project, suite: Suite, module: Module, found: list[PlainFixture]
+    ) -> Iterator[Finding]:
         refusals = {plain: _unknown(suite) or _on_another_loop(suite, plain) or _homeless(module) for plain in found}
-        rewrite = _rewrite(module, [plain for plain, refusal in refusals.items() if not refusal])
+        going = [plain for plain, refusal in refusals.items() if not refusal]
+        rewrite = _rewrite(module, going, _why_unsafe(project, suite, going))
         for plain, refusal in refusals.items():
             fixture, test = plain.fixture, plain.tests[0]
             yield self.finding(
@@ -135,9 +140,26 @@ def _homeless(module: Module) -> str:
     return "nothing is imported at the top of the file: change it by hand, with the import of pytest_asyncio"
 
 
-def _rewrite(module: Module, found: list[PlainFixture]) -> Rewrite | None:
+def _why_unsafe(project: Project, suite: Suite, found: list[PlainFixture]) -> str:
+    """Which fixture the tests may pass without: nobody runs it, and nobody looks at what it hands out."""
+    if find_version(project, suite.config.rootdir, "pytest", _STOPS_SINCE).at_least(_STOPS_SINCE):
+        return ""
+    for plain in found:
+        name = plain.fixture.name
+        askers: list[Test | Fixture] = [*plain.tests, *(f for test in plain.tests for f in suite.reach(test)[0])]
+        if not any(asker.module.uses(name, asker.node) for asker in askers):
+            return f"{name} has never run and nothing looks at its value: what it does will be news to the tests"
+    return ""
+
+
+_STOPS_SINCE = "9"
+"""The first pytest that stops at an async fixture that nobody runs."""
+
+
+def _rewrite(module: Module, found: list[PlainFixture], why: str) -> Rewrite | None:
     if not found:
         return None
+    safety = Safety.UNSAFE if why else Safety.SAFE
     local = top_level_name(module, ASYNCIO_FIXTURE)
     functions = [_function(plain.fixture.decorator) for plain in found]
     code = local or ASYNCIO_FIXTURE
@@ -147,9 +169,9 @@ def _rewrite(module: Module, found: list[PlainFixture]) -> Rewrite | None:
         home = _import_of_pytest(module)
         if any(getattr(operation, "at", None) == module.span(home) for operation in dropped):
             operations.append(ReplaceStatement(module.span(home), "import pytest_asyncio", path=module.path))
-            return Rewrite(_TITLE, Safety.SAFE, tuple(operations))
+            return Rewrite(_TITLE, safety, tuple(operations), why)
         operations.append(InsertAfter(module.span(home), "import pytest_asyncio", path=module.path))
-    return Rewrite(_TITLE, Safety.SAFE, (*operations, *dropped))
+    return Rewrite(_TITLE, safety, (*operations, *dropped), why)
 
 
 _TITLE = "Let pytest-asyncio run the async fixtures of the file"

@@ -55,7 +55,8 @@ class CachedTestClient(ProjectRule):
         sources = [source for path in paths if (source := project.source(path))]
         if not any(b"async def test" in source.data for source in sources):
             return False
-        tails = {name.rpartition(".")[2].encode() for name in constructor_names()}
+        names = constructor_names().union(*(resource.constructors for resource in project.resources))
+        tails = {name.rpartition(".")[2].encode() for name in names}
         return any(_keeps_client(source.data, tails) for source in sources)
 
     def find_in(self, project: Project) -> Iterator[Finding]:
