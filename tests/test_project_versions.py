@@ -181,6 +181,11 @@ def test_locks_of_several_versions_and_broken_ones(tmp_path: Path, text: str, ex
     assert version(tmp_path, {"uv.lock": text}).removesuffix(" (uv.lock)") == expected
 
 
+def test_of_many_files_that_agree_two_are_named(tmp_path: Path) -> None:
+    files = {f"requirements/{name}.txt": "pytest-asyncio==1.1.0\n" for name in "abcd"}
+    assert version(tmp_path, files) == "1.1.0 (requirements/a.txt, requirements/b.txt and 2 more)"
+
+
 def test_files_that_cannot_be_read_say_nothing(tmp_path: Path) -> None:
     for name in ("uv.lock", "requirements.txt", "setup.cfg"):
         (tmp_path / name).mkdir()

@@ -110,7 +110,9 @@ def together(versions: Iterable[KnownVersion]) -> KnownVersion:
     bounds = hull(version.bounds for version in found)
     if bounds is None or not all(version.origin for version in found):
         return KnownVersion()
-    return KnownVersion(bounds, ", ".join(dict.fromkeys(version.origin for version in found)))
+    origins = list(dict.fromkeys(version.origin for version in found))
+    more = f" and {len(origins) - 2} more" if len(origins) > 2 else ""
+    return KnownVersion(bounds, ", ".join(origins[:2]) + more)
 
 
 def _said(project: Project, level: Path, name: str) -> Iterator[KnownVersion]:
