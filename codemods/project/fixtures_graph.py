@@ -18,7 +18,7 @@ from codemods.project.pytest_asyncio_version import (
     KnownVersion,
     Versions,
 )
-from codemods.project.pytest_config import FIXTURE_OPTION, TEST_OPTION, PytestConfig, find_config
+from codemods.project.pytest_config import FIXTURE_OPTION, TEST_OPTION, Configs, PytestConfig
 from codemods.project.pytest_syntax import UNREADABLE, Fixture, Mark, Syntax, Test
 from codemods.project.tree import Project
 
@@ -246,12 +246,13 @@ class Suite:
 def find_suites(project: Project) -> tuple[Suite, ...]:
     """The modules of the project, by the configuration that pytest finds for their folders."""
     index = ModuleIndex(project)
+    all_configs = Configs(project)
     configs: dict[Path, PytestConfig] = {}
     files: dict[tuple[Path, str], list[Syntax]] = {}
     for path in sorted(project.modules):
         folder = (project.directory / path).parent
         if folder not in configs:
-            configs[folder] = find_config(project, folder)
+            configs[folder] = all_configs.of(folder)
         config = configs[folder]
         files.setdefault((config.rootdir, config.path), []).append(index.syntax(path))
     suites = []

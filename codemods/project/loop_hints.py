@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from codemods.project.pytest_config import CONFIG_FILES, FIXTURE_OPTION, TEST_OPTION, PytestConfig, find_config
+from codemods.project.pytest_config import CONFIG_FILES, FIXTURE_OPTION, TEST_OPTION, Configs, PytestConfig
 from codemods.project.tree import Project
 from codemods.source import Source
 
@@ -28,7 +28,8 @@ def loops_may_differ(project: Project, paths: Sequence[str]) -> bool:
     levels = {level for folder in folders for level in project.levels(folder)}
     if not any(_mentions_loops(project, level) for level in levels):
         return False
-    return any(_disagrees(find_config(project, folder)) for folder in folders)
+    configs = Configs(project)
+    return any(_disagrees(configs.of(folder)) for folder in folders)
 
 
 @lru_cache(maxsize=512)  # several rules ask in turn

@@ -96,21 +96,35 @@ class PytestConfig:
 
 
 def find_config(project: Project, directory: Path) -> PytestConfig:
-    """The configuration for the test files in ``directory``.
+    """The configuration for the test files in ``directory``: see ``Configs.of``."""
+    return Configs(project).of(directory)
 
-    Without any, the rootdir is the folder of the nearest ``pyproject.toml``, and that file
-    is where a configuration would go; else the folder of the nearest ``setup.py``.
-    """
-    levels = list(project.levels(directory))
-    for level in levels:
-        found = _at(project, level)
-        if found is not None:
-            return found
-    for level in levels:
-        if project.source(project.name(level / "pyproject.toml")) is not None:
-            return PytestConfig(level, project.name(level / "pyproject.toml"), {})
-    top = next((level for level in levels if project.source(project.name(level / "setup.py"))), levels[-1])
-    return PytestConfig(top, "", {}, may_write=False)
+
+class Configs:
+    """The configurations of a project, the files of each folder read once."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._read: dict[Path, PytestConfig | None] = {}
+
+    def of(self, directory: Path) -> PytestConfig:
+        """The configuration for the test files in ``directory``.
+
+        Without any, the rootdir is the folder of the nearest ``pyproject.toml``, and that file
+        is where a configuration would go; else the folder of the nearest ``setup.py``.
+        """
+        project = self._project
+        levels = list(project.levels(directory))
+        for level in levels:
+            if level not in self._read:
+                self._read[level] = _at(project, level)
+            if (found := self._read[level]) is not None:
+                return found
+        for level in levels:
+            if project.source(project.name(level / "pyproject.toml")) is not None:
+                return PytestConfig(level, project.name(level / "pyproject.toml"), {})
+        top = next((level for level in levels if project.source(project.name(level / "setup.py"))), levels[-1])
+        return PytestConfig(top, "", {}, may_write=False)
 
 
 def _at(project: Project, level: Path) -> PytestConfig | None:
