@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from codemods.facts.closes import Closes, classify
 from codemods.facts.flow import falls_through
-from codemods.facts.module import Block, Module
+from codemods.facts.module import Block, FunctionNode, Module
 from codemods.facts.nodes import tail
 from codemods.facts.resources import Creation, creations
 from codemods.facts.traces import Escape, Trace
@@ -70,6 +70,8 @@ def _lifetime(module: Module, tracer: Tracer, creation: Creation) -> Lifetime:
         trace.mixed = trace.mixed or "it is bound again by something else than an assignment"
     closes = classify(module, trace, creation, block.statements)
     life = Lifetime(creation, _end(module, creation, trace, closes, block), trace, block, closes)
+    if life.end is End.HAPPY and _only_lends(module, creation, trace):
+        trace.escapes.clear()
     needed = trace.reads if life.end is End.HAPPY else [*trace.reads, *trace.peeks]
     life.last, life.outside = _extent(module, needed, block)
     if life.end is End.HAPPY and closes.straight:
@@ -112,8 +114,9 @@ def _end(module: Module, creation: Creation, trace: Trace, closes: Closes, block
         return End.CLOSED
     if not happy:
         return End.NEVER
-    if any(_yield_before(module, creation, statement) for statement in [*closes.straight, *closes.odd]):
-        return End.CLOSED
+    yielding = any(_yield_before(module, creation, statement) for statement in [*closes.straight, *closes.odd])
+    if yielding and not _only_lends(module, creation, trace):
+        return End.CLOSED  # a fixture, say, which is always gone on with
     if closes.straight:
         between = block.statements[block.index + 1 : block.statements.index(closes.straight[0])]
         if all(_is_plain(statement) for statement in between):
@@ -139,6 +142,20 @@ def _yield_before(module: Module, creation: Creation, statement: ast.stmt) -> bo
         and module.function(node) is creation.function
         for node in ast.walk(creation.function)
     )
+
+
+def _only_lends(module: Module, creation: Creation, trace: Trace) -> bool:
+    """Whether the function is a context manager, and nobody but the block under it gets the resource.
+
+    ``asynccontextmanager`` raises at the ``yield`` what the block raises: what stands behind it is skipped.
+    """
+    lent = all(escape.kind in ("yielded", "result-yielded") for escape in trace.escapes)
+    return lent and is_context_manager(module, creation.function)
+
+
+def is_context_manager(module: Module, function: FunctionNode) -> bool:
+    """Whether a generator is made a context manager, which is always gone on with, or raised in, at its ``yield``."""
+    return any(module.qualname(name) == "contextlib.asynccontextmanager" for name in function.decorator_list)
 
 
 def _extent(module: Module, reads: list[ast.Name], block: Block) -> tuple[int, ast.Name | None]:

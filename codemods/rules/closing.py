@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from codemods.facts.flow import TRIES, repeating_loop
-from codemods.facts.lifetimes import End, Lifetime
+from codemods.facts.lifetimes import End, Lifetime, is_context_manager
 from codemods.facts.module import Module
 from codemods.facts.traces import Escape
 from codemods.facts.vocabulary import BORROWING_KEYWORDS, REGISTERING
@@ -276,7 +276,7 @@ def _why_unsafe(module: Module, life: Lifetime) -> str:
     caught = [handler for node in tries for handler in node.handlers if not _raises_again(handler)]
     if life.end is End.NEVER and "wait_closed" in resource.then and caught:
         return f"`wait_closed()` may raise the error again that line {caught[0].lineno} catches"
-    if any(
+    if not is_context_manager(module, creation.function) and any(
         isinstance(node, ast.Yield) and module.function(node) is creation.function
         for s in inside
         for node in ast.walk(s)

@@ -17,7 +17,8 @@ class CloseSkipped(Rule):
     What it finds
         A coroutine makes an object that has to be closed, uses it, and closes it with an ordinary
         statement. The kinds of objects are those of LM201. Closing in a `finally`, in an
-        `async with`, through an exit stack or behind the `yield` of a fixture is fine.
+        `async with`, through an exit stack or behind the `yield` of a fixture is fine. Behind the `yield` of
+        an `asynccontextmanager` it is not: there the `yield` raises what the block under it raises.
 
     Why it breaks
         An exception, a cancellation or an early `return` between the two skips the close. The
@@ -40,7 +41,8 @@ class CloseSkipped(Rule):
         Safe: where nothing goes wrong, the object is closed at the same place as before. Unsafe
         where it would be closed later, because another one that is made while it is open stays
         open longer; for a server, whose `wait_closed()` waits for all its connections; where the
-        rewrite needs a newer version of the package than it may meet, and in async generators.
+        rewrite needs a newer version of the package than it may meet, and in async generators that are no
+        context managers.
     """
 
     code = "LM202"
