@@ -21,6 +21,7 @@ from pathlib import Path
 
 RUFF = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "ASYNC,RUF006"]
 LOOPMEND = [sys.executable, "-m", "codemods"]
+LIBCST = [sys.executable, "-m", "libcst.tool", "codemod", "noop.NOOPCommand", "--no-format", "--jobs", "1"]
 
 
 def main() -> int:
@@ -28,7 +29,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("trees", nargs="*", metavar="TREE")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--libcst", action="store_true", help="also one codemod of libcst that does nothing (minutes)")
     options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed tool has its bytecode
     with tempfile.TemporaryDirectory() as folder:
         os.environ["LOOPMEND_CACHE_DIR"] = folder
         clean = Path(folder, "clean.py")
@@ -42,6 +45,8 @@ def main() -> int:
             print(f"\n{tree}")
             commands = [[*check, "--no-cache"], [*RUFF, "--no-cache", tree], check, [*LOOPMEND, "diff", tree]]
             _show("check | ruff | check, cached | diff", _median(commands, options.runs))
+            if options.libcst:
+                _show("libcst.tool codemod noop", _median([[*LIBCST, tree]], 1))
     return 0
 
 
