@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+import sys
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -80,6 +82,8 @@ class Module:
         self.classes: list[ast.ClassDef] = []
         self._parents: dict[ast.AST, ast.AST] = {}
         self._names: dict[str, list[ast.Name]] = {}
+        self._in_order: dict[str, list[ast.Name]] = {}
+        """The part of ``_names`` that somebody asked for, in source order."""
         self._stores: dict[str, list[ast.Name]] = {}
         """The part of ``_names`` that binds or deletes."""
         self._arguments: dict[str, list[ast.arg]] = {}
@@ -290,9 +294,11 @@ class Module:
         """Every call whose function is spelled ``name(...)`` or ``anything.name(...)``, in order."""
         return sorted((call for name in names for call in self._calls.get(name, ())), key=start)
 
-    def names(self, name: str) -> list[ast.Name]:
+    def names(self, name: str) -> Sequence[ast.Name]:
         """Every Name node spelled so, loads, stores and deletes alike, in source order."""
-        return sorted(self._names.get(name, ()), key=start)
+        if name not in self._in_order:
+            self._in_order[name] = sorted(self._names.get(name, ()), key=start)
+        return self._in_order[name]
 
     def arguments(self, name: str) -> list[ast.arg]:
         """Every parameter of that name, of functions and lambdas alike."""
@@ -311,7 +317,12 @@ class Module:
 
     def uses(self, name: str, scope: ScopeNode) -> list[ast.Name]:
         """The Name nodes spelled ``name`` inside ``scope``, nested functions included, in order."""
-        return [node for node in self.names(name) if scope in self.ancestors(node)]
+        names = self.names(name)
+        if not isinstance(scope, ast.Module):  # a name may occur in every function of a long file
+            first = min(start(node) for node in (scope, *getattr(scope, "decorator_list", ())))
+            last = scope.end_lineno or sys.maxsize, sys.maxsize
+            names = names[bisect_left(names, first, key=start) : bisect_right(names, last, key=start)]
+        return [node for node in names if scope in self.ancestors(node)]
 
     def binds(self, name: str, scope: ScopeNode) -> bool:
         """Whether ``scope`` itself binds ``name``: an assignment, a parameter, a definition, an import."""

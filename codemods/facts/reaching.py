@@ -80,9 +80,9 @@ class _History(NamedTuple):
     loads: list[_Load]
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=16)
 def _history(module: Module, name: str, scope: ScopeNode) -> _History:
-    """All that happens to a name in a scope; the next question is mostly about the same name."""
+    """All that happens to a name in a scope; the next questions are mostly about the same few names."""
     stores: list[ast.stmt] = []
     names: list[ast.Name] = []
     for node in module.uses(name, scope):

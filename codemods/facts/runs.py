@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from codemods.facts import flow
 from codemods.facts.callees import body_nodes, reached
@@ -70,6 +71,7 @@ def starts_a_loop(module: Module, function: FunctionNode) -> bool:
     return any(_is_loop_start(module, node) for inner in reached(module, function) for node in body_nodes(inner))
 
 
+@lru_cache(maxsize=1)  # asked for each group of a file
 def starts_a_loop_unseen(module: Module) -> bool:
     """Whether a property, generator, lambda or special method runs a loop: no call shows where."""
     for call in module.calls_ending(*_LOOP_STARTERS):

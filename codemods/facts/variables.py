@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from functools import cached_property
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
 
 from codemods.facts.module import FunctionNode, Module, ScopeNode
 
@@ -40,7 +41,7 @@ class Variables:
         self.uses(node.id)
         return self._binders[node]
 
-    def _binding_scopes(self, name: str, nodes: list[ast.Name]) -> set[ScopeNode]:
+    def _binding_scopes(self, name: str, nodes: Sequence[ast.Name]) -> set[ScopeNode]:
         scopes = {self._module.scope(node) for node in nodes if not isinstance(node.ctx, ast.Load)}
         scopes.update(self._module.binding_scope(argument) for argument in self._module.arguments(name))
         return {scope for scope in scopes if not self._module.is_declared(name, scope)}
@@ -74,7 +75,14 @@ class Variables:
 
 def bound_otherwise(module: Module, name: str, scope: ScopeNode) -> bool:
     """Whether ``scope`` also binds ``name`` by an ``except ... as``, an import, a definition or a ``case``."""
+    return name in _bound_otherwise(module, scope)
+
+
+@lru_cache(maxsize=16)  # asked for many names of the same few functions
+def _bound_otherwise(module: Module, scope: ScopeNode) -> frozenset[str | None]:
+    found: set[str | None] = set()
     for node in ast.walk(scope):
+        names: list[str | None] = []
         match node:
             case ast.ExceptHandler(name=bound) | ast.MatchAs(name=bound) | ast.MatchStar(name=bound):
                 names = [bound]
@@ -84,11 +92,9 @@ def bound_otherwise(module: Module, name: str, scope: ScopeNode) -> bool:
                 names = [bound]
             case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
                 names = [alias.asname or alias.name.partition(".")[0] for alias in aliases]
-            case _:
-                continue
-        if name in names and node is not scope and module.scope(node) is scope:
-            return True
-    return False
+        if names and node is not scope and module.scope(node) is scope:
+            found.update(names)
+    return frozenset(found)
 
 
 def own_names(function: FunctionNode) -> set[str]:

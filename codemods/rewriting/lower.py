@@ -111,20 +111,8 @@ def _text_at(source: Source, span: Span) -> str:
 
 
 def _pieces(source: Source, operations: list[Operation]) -> list[tuple[int, int, list[Operation]]]:
-    """Runs of whole top-level statements (first line, last line) with the operations inside each.
-
-    The blank lines and comments above the first statement belong to its piece, and so do indented comments below it.
-    """
-    ranges: list[tuple[int, int]] = []
-    above = 0
-    for statement in ast.parse(source.data).body:
-        first = min([statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", ()))])
-        last = _with_comments(source, statement.end_lineno or statement.lineno)
-        if ranges and first <= above:
-            ranges[-1] = (ranges[-1][0], max(last, above))
-        else:
-            ranges.append((above + 1, last))
-        above = max(above, last)
+    """Runs of whole top-level statements (first line, last line) with the operations inside each."""
+    ranges = _ranges(source)
     pieces: list[tuple[int, int, list[Operation]]] = []
     for low, high, operation in sorted(((*_lines(op), op) for op in operations), key=lambda item: item[:2]):
         touched = [r for r in ranges if r[0] <= high and low <= r[1]]
@@ -143,6 +131,25 @@ def _pieces(source: Source, operations: list[Operation]) -> list[tuple[int, int,
         else:
             pieces.append((first, last, [operation]))
     return pieces
+
+
+@lru_cache(maxsize=1)  # all rewrites of a file ask for them
+def _ranges(source: Source) -> list[tuple[int, int]]:
+    """First and last line of each top-level statement, or of those that share a line.
+
+    The blank lines and comments above the statement belong to it, and so do indented comments below it.
+    """
+    ranges: list[tuple[int, int]] = []
+    above = 0
+    for statement in ast.parse(source.data).body:
+        first = min([statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", ()))])
+        last = _with_comments(source, statement.end_lineno or statement.lineno)
+        if ranges and first <= above:
+            ranges[-1] = (ranges[-1][0], max(last, above))
+        else:
+            ranges.append((above + 1, last))
+        above = max(above, last)
+    return ranges
 
 
 def _with_comments(source: Source, last: int) -> int:
