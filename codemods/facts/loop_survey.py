@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 
+from codemods.facts.callees import assigned_values
+from codemods.facts.early_tasks import is_coroutine
 from codemods.facts.entries import only_from_top
 from codemods.facts.flow import repeating_loop
 from codemods.facts.loop_drains import drain
@@ -66,8 +68,10 @@ def survey(module: Module, site: Site) -> None:
     calls = {*(run.call for run in site.runs), *site.starts}
     if not site.obstacle and site.runs and all(_is_sleep(module, run) for run in site.runs):
         site.obstacle = "sleeping lets other tasks of this loop go on: start and await them in one main coroutine"
+    named = {value for run in site.runs for value in _named_coroutine(module, site, run)}
     for node in site.handed:
-        if not site.obstacle and _call_around(module, node) not in calls:
+        made = _call_of(module, node)
+        if not site.obstacle and made not in named and module.parent(made) not in calls:
             site.obstacle = why_handed(module, site, node)
     if site.forever and not (site.runs or site.starts):
         site.obstacle = site.obstacle or FOREVER
@@ -156,11 +160,20 @@ def _is_sleep(module: Module, run: Run) -> bool:
     return isinstance(run.coroutine, ast.Call) and module.qualname(run.coroutine.func) == "asyncio.sleep"
 
 
-def _call_around(module: Module, node: ast.expr) -> ast.AST | None:
-    """The call that runs the coroutine whose argument ``node`` is: ``loop.run(main(loop))``."""
+def _call_of(module: Module, node: ast.expr) -> ast.AST:
+    """The call whose argument ``node`` is: ``main(loop)``."""
     holder = module.parent(node)
     made = module.parent(holder) if isinstance(holder, ast.keyword) else holder
-    return module.parent(made) if made is not None else None
+    assert made is not None
+    return made
+
+
+def _named_coroutine(module: Module, site: Site, run: Run) -> list[ast.expr]:
+    """What makes the coroutine that is run by its name: ``coro = main(loop); loop.run_until_complete(coro)``."""
+    if not isinstance(run.coroutine, ast.Name) or not is_coroutine(module, run.coroutine):
+        return []
+    values = assigned_values(module, run.coroutine)
+    return values if len(values) == 1 and module.scope(values[0]) is site.scope else []
 
 
 def _is_shutdown(coroutine: ast.expr) -> bool:

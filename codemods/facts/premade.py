@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from codemods.facts.callees import assigned_values, instance_class
+from codemods.facts.early_tasks import is_coroutine
 from codemods.facts.loops import origin
 from codemods.facts.module import Module
 from codemods.facts.nodes import tail
@@ -64,6 +65,8 @@ def _may_hold(module: Module, value: ast.expr) -> bool:
     qualname = module.qualname(value.func)
     if qualname is not None and qualname.removeprefix("asyncio.") in PRIMITIVES:
         return module.target < _WAIT_SINCE
+    if is_coroutine(module, value):
+        return False  # it takes the loop that runs it
     if qualname is not None:
         return qualname.partition(".")[0] not in _PLAIN
     cls = instance_class(module, value)

@@ -209,6 +209,8 @@ class BlockEditor:
         self, operation: ExtractCoroutine, locate: Locator, pulled: Sequence[tuple[Statement | None, str]]
     ) -> None:
         start, end = self._range(locate.statement(operation.first), locate.statement(operation.last))
+        while end < len(self._keys) and self._keys[end] is None:  # put there by InsertAfter
+            end += 1
         above = [_naming(one, name) if name else one for one, name in pulled if one is not None]
         if len(above) < len(pulled):
             raise MisplacedError("a statement to be moved in stands behind the block")

@@ -10,7 +10,7 @@ from codemods.facts.module import Module
 from codemods.facts.nodes import tail
 from codemods.model import Operation
 from codemods.rewriting.operations import InsertBefore, RemoveArgument, RemoveKeyword, RemoveParameter
-from codemods.rules.loop_arguments import is_needless
+from codemods.rules.loop_arguments import is_needless, takes_none
 
 
 def take_back(module: Module, site: Site) -> list[Operation] | str:
@@ -20,6 +20,9 @@ def take_back(module: Module, site: Site) -> list[Operation] | str:
         holder = module.parent(node)
         call = module.parent(holder) if isinstance(holder, ast.keyword) else holder
         assert isinstance(call, ast.Call)
+        if isinstance(holder, ast.keyword) and holder.arg == "loop" and takes_none(module, call):
+            operations.append(RemoveKeyword(module.span(call), "loop"))
+            continue
         function = callee(module, call)
         code = module.code(call.func)
         if not isinstance(function, ast.AsyncFunctionDef) or function.decorator_list:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 from codemods.facts.loop_site import Site
@@ -11,7 +12,7 @@ from codemods.facts.module import Module
 from codemods.facts.nodes import start
 from codemods.facts.variables import Variables
 from codemods.model import Operation
-from codemods.rewriting.operations import NameValue, WrapInTry
+from codemods.rewriting.operations import InsertAfter, NameValue, WrapInTry
 from codemods.rules.main_results import Range
 from codemods.rules.moving import START_INSIDE, is_append
 
@@ -50,6 +51,44 @@ def end_lost(module: Module, site: Site, pulled: list[ast.stmt], where: Range) -
     cancels = [_cancelling(name, used) for name in names]
     cleanup = "\n".join([*cancels, f"await {gather}({', '.join(names)}, return_exceptions=True)"])
     return [*named, WrapInTry(module.span(rest[0]), module.span(rest[-1]), cleanup)]
+
+
+def with_cancels(module: Module, site: Site, where: Range) -> Range:
+    """The range with the statements right behind it that cancel its tasks."""
+    started = {_name(module, call) for call in site.starts}
+    end = where.end
+    while end < len(where.statements) and _cancelled(where.statements[end]) in started - {("", False)}:
+        end += 1
+    return replace(where, end=end)
+
+
+def wait_for_cancelled(module: Module, site: Site, statements: list[ast.stmt]) -> list[Operation]:
+    """What waits, in the new coroutine, for the tasks that its ``statements`` cancel and do not look at again.
+
+    Behind the run of the loop nobody could wait for them. In a coroutine they would be a finding of LM302.
+    """
+    gather = module.imports.local_name("asyncio.gather")
+    started = {_name(module, call) for call in site.starts}
+    operations: list[Operation] = []
+    for number, statement in enumerate(statements):
+        name, many = _cancelled(statement)
+        later = [node for after in statements[number + 1 :] for node in ast.walk(after)]
+        if gather is None or not name or (name, many) not in started:
+            continue
+        if not any(isinstance(node, ast.Name) and node.id == name for node in later):
+            code = f"await {gather}({'*' if many else ''}{name}, return_exceptions=True)"
+            operations.append(InsertAfter(module.span(statement), code))
+    return operations
+
+
+def _cancelled(statement: ast.stmt) -> tuple[str, bool]:
+    """The variable of what a statement cancels, and whether that is a list of tasks; an empty name for others."""
+    match statement:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="cancel"))):
+            return name, False
+        case ast.For(target=ast.Name(id=each), iter=ast.Name(id=name), body=[inner]):
+            return (name, True) if _cancelled(inner) == (each, False) else ("", False)
+    return "", False
 
 
 def _cancelling(name: str, used: set[str]) -> str:

@@ -52,11 +52,14 @@ class Mover:
 
     @property
     def private(self) -> set[str]:
-        """The names that nobody else can want: of tasks, whose loop is closed by then."""
+        """The names that nobody else can want: of tasks, whose loop is closed by then, of awaited things, of rounds."""
         starting = [s for s in self._statements if any(n in self._site.starts for n in ast.walk(s))]
         names = {name for statement in starting for name in targets(statement)}
         filled = (n.func.value.id for s in starting for n in ast.walk(s) if is_append(n))  # type: ignore[attr-defined]
-        return names | set(filled)
+        run = [one.coroutine for one in self._site.runs]
+        awaited = {one.id for one in run if isinstance(one, ast.Name) and is_coroutine(self._module, one)}
+        rounds = {s.target.id for s in self._statements if isinstance(s, ast.For) and isinstance(s.target, ast.Name)}
+        return names | set(filled) | awaited | rounds
 
     def why_unsafe(self) -> str:
         """What the new order may change."""

@@ -14,7 +14,7 @@ from codemods.facts.runs import Group, Run
 from codemods.facts.variables import Variables
 from codemods.model import Operation
 from codemods.rewriting.operations import AwaitArgument, NameValue, RemoveKeyword, RemoveStatement, ReplaceExpression
-from codemods.rules.lost_tasks import end_lost
+from codemods.rules.lost_tasks import end_lost, wait_for_cancelled, with_cancels
 from codemods.rules.main_coroutine import common_range, extract
 from codemods.rules.main_results import Range, targets
 from codemods.rules.moving import BETWEEN, BY_HAND, Mover
@@ -32,6 +32,7 @@ def start_inside(module: Module, site: Site, function: str, taken: set[str]) -> 
     if site.forever and (reason := why_forever(module, site)):
         return reason
     pulled, where = _places(module, site)
+    where = with_cancels(module, site, where)
     inside = [*pulled, *where.inside]
     mover = Mover(module, site, inside)
     if reason := mover.obstacle() or _why_pulled(module, site, pulled, inside):
@@ -57,7 +58,8 @@ def start_inside(module: Module, site: Site, function: str, taken: set[str]) -> 
     moved = replace(moved, pulled=tuple((at, names.pop(at, "")) for at, _ in moved.pulled))
     ended = [operation for operation in ended if not isinstance(operation, NameValue) or operation.at in names]
     gone = [RemoveStatement(module.span(statement), keep_comments=False) for statement in pulled]
-    return [*operations, *gone, *ended, moved], mover.why_unsafe() or _why_caught(site, pulled)
+    waits = wait_for_cancelled(module, site, where.inside)
+    return [*operations, *gone, *ended, *waits, moved], mover.why_unsafe() or _why_caught(site, pulled)
 
 
 def as_runs(module: Module, calls: list[ast.Call]) -> list[Run]:
