@@ -143,6 +143,6 @@ class Fleet:
                 elif checks is Checks.PENDING:
                     pending.append(pull.url)
         if bad:
-            raise HeldError(f"the others wait, because these failed or were closed: {', '.join(bad)}")
+            raise HeldError(f"the others wait, because these failed or were closed: {', '.join(sorted(bad))}")
         if pending:
-            raise HeldError(f"the others wait for the checks of {', '.join(pending)}")
+            raise HeldError(f"the others wait for the checks of {', '.join(sorted(pending))}")
