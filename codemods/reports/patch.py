@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from difflib import unified_diff
 
 from codemods.engine.results import Change, Entry, Report, Status
-from codemods.model import Safety
 from codemods.notebooks.cells import split
 from codemods.notebooks.document import Notebook
 
@@ -118,10 +117,13 @@ _LOOKS: tuple[tuple[str, dict[str, object]], ...] = (
 
 
 def _caption(entry: Entry) -> str:
-    """``# LM101 [unsafe] app.py:12 Merge the runs: the order of prints may change``, one line."""
+    """``# LM101 [unsafe] app.py:12 Merge the runs: the order of prints may change``, one line.
+
+    What has no fix of its own goes away by those of others.
+    """
     finding, rewrite = entry.finding, entry.finding.rewrite
     title = rewrite.title if rewrite else finding.message
-    safety = rewrite.safety if rewrite else Safety.SAFE
+    safety = rewrite.safety if rewrite else "mended along"
     why = f": {rewrite.why_unsafe}" if rewrite and rewrite.why_unsafe else ""
     text = f"# {finding.code} [{safety}] {finding.path}:{finding.span.first} {title}{why}"
     return " ".join(text.split()) + "\n"
