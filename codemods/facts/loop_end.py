@@ -85,6 +85,9 @@ class LoopEnd:
             return False
         stores = [n for n in self._module.names(self.loop) if isinstance(n.ctx, ast.Store)]
         bound = sum(self._module.scope(node) is scope for node in stores)
+        probed = [node for statement in self.site.probe for node in ast.walk(statement) if isinstance(node, ast.Call)]
+        if any(self._module.qualname(call.func) == "asyncio.get_running_loop" for call in probed):
+            return False  # its tasks are those of the program
         lazy = any(isinstance(above, _LAZY) for run in self.runs(scope) for above in self._module.ancestors(run))
         stopped = any(self._module.scope(call) is scope for call in self.calls("stop"))
         return not (stopped or lazy) and (self._is_kept or bound == 1 or bool(self.site.probe))
@@ -109,7 +112,7 @@ class LoopEnd:
     def is_private(self) -> bool:
         """Whether nothing closes the loop, and nobody but the scope that made it gets to know it."""
         site = self.site
-        if self._closes or self._is_kept or site.how is How.CURRENT or site.is_set or not site.made_by:
+        if self._closes or self._is_kept or site.how is How.CURRENT or site.is_set or not site.made_by or site.probe:
             return False
         setting = {node for statement in site.done_with for node in ast.walk(statement)}
         uses = [use for held in site.loops for use in held.uses if use.node not in setting]
