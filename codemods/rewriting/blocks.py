@@ -85,6 +85,12 @@ class BlockEditor:
             case NameValue(at=at, name=name):
                 index = self._index(locate.statement(at))
                 self.statements[index] = _naming(self.statements[index], name)
+            case InsertBefore(at=at, code=code, above=True):
+                index = self._index(locate.statement(at))
+                blanks, comments = _split_leading(self.statements[index])
+                self.statements[index] = _with_leading(self.statements[index], comments)
+                first, *others = statements(code)
+                self._put(index, index, [_with_leading(first, blanks), *others])
             case InsertBefore(at=at, code=code):
                 for statement in statements(code):
                     self.insert_before(locate.statement(at), statement)

@@ -159,10 +159,11 @@ class ReplaceStatement(Operation):
 
 @dataclass(frozen=True, slots=True)
 class InsertBefore(Operation):
-    """Put the statements ``code`` in front of a statement, below its comments."""
+    """Put the statements ``code`` in front of a statement, below its comments or ``above`` them."""
 
     at: Span
     code: str
+    above: bool = False
 
 
 @dataclass(frozen=True, slots=True)

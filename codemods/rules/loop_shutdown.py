@@ -101,7 +101,7 @@ def _in_front(module: Module, statement: ast.stmt, code: str) -> Operation:
     block = module.block(statement)
     before = block.statements[block.index - 1] if block.index else None
     if before is None or not module.stands_alone(before):
-        return InsertBefore(module.span(statement), code)
+        return InsertBefore(module.span(statement), code, above=True)
     return InsertAfter(module.span(before), code)
 
 
