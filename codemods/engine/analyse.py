@@ -13,7 +13,7 @@ from codemods.engine.select import chosen
 from codemods.engine.settings import Settings
 from codemods.engine.suppress import MARK, Suppressions
 from codemods.model import Finding, Severity, Span
-from codemods.rules.index import Entry, entries, with_needles
+from codemods.rules.index import Entry, Needles, entries, with_needles
 from codemods.source import NOTEBOOK, Source, UndecodableError
 
 if TYPE_CHECKING:
@@ -33,8 +33,15 @@ class _Want(Enum):
 
     MODULE = "its findings"
     NOTEBOOK = "its findings, as a notebook"
+    MARK = "its suppressions, which may suppress nothing"
     START = "to start a project rule"
     CONTEXT = "to be seen by a project rule"
+
+
+def _needles(want: _Want, rule: Entry) -> Needles:
+    if want is _Want.MARK:
+        return ((MARK,),)
+    return rule.context if want is _Want.CONTEXT else rule.needles
 
 
 class Interest(NamedTuple):
@@ -71,12 +78,11 @@ class Analyser:
         self._wants = [
             *((_Want.MODULE, rule) for rule in self.rules if rule.sees_module),
             *((_Want.NOTEBOOK, rule) for rule in self.rules if rule.of_notebooks),
+            *((_Want.MARK, rule) for rule in self.rules if rule.code == "LM001"),
             *((_Want.START, rule) for rule in self.rules if rule.sees_project),
             *((_Want.CONTEXT, rule) for rule in self.rules if rule.sees_project),
         ]
-        self._prefilter = Prefilter(
-            [rule.context if want is _Want.CONTEXT else rule.needles for want, rule in self._wants]
-        )
+        self._prefilter = Prefilter([_needles(want, rule) for want, rule in self._wants])
         self._problems: dict[tuple[str, str], Problem] = {}
 
     def take_problems(self) -> tuple[Problem, ...]:
@@ -88,10 +94,10 @@ class Analyser:
     def interest(self, path: str, data: bytes) -> Interest:
         """Who wants to see a file with these bytes."""
         found = sorted(self._prefilter.numbers(data))
-        marked = "LM001" in self._codes and MARK in data
         if not found:
-            return Interest(marked=marked)
+            return Interest()
         wants = [self._wants[number] for number in found]
+        marked = any(want is _Want.MARK for want, _ in wants)
         if path.endswith(NOTEBOOK):
             return Interest(tuple(rule for want, rule in wants if want is _Want.NOTEBOOK), marked)
         return Interest(
