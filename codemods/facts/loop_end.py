@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from codemods.facts.entries import only_from_top
 from codemods.facts.loop_drains import left_tasks
 from codemods.facts.loop_refusals import SETTINGS
 from codemods.facts.loop_site import RUN, RUN_FOREVER, SHUTDOWN, Site
@@ -85,6 +86,8 @@ class LoopEnd:
             return False
         stores = [n for n in self._module.names(self.loop) if isinstance(n.ctx, ast.Store)]
         bound = sum(self._module.scope(node) is scope for node in stores)
+        if self.site.how is How.CURRENT and not only_from_top(self._module, scope):
+            return False  # it may be the loop that runs the caller, whose tasks nobody may cancel here
         probed = [node for statement in self.site.probe for node in ast.walk(statement) if isinstance(node, ast.Call)]
         if any(self._module.qualname(call.func) == "asyncio.get_running_loop" for call in probed):
             return False  # its tasks are those of the program

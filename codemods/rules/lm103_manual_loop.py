@@ -68,7 +68,8 @@ class ManualLoop(Rule):
         tasks that the next run waits for. Unsafe else: each call of a function would run on a loop of its
         own; an object made earlier may belong to the old one; what comes from elsewhere may not be a
         coroutine; a coroutine that is run behind a started task takes its first step before that. To shut
-        down a loop that stays is unsafe: what still runs is cancelled, and waited for.
+        down a loop that stays is unsafe: what still runs is cancelled, and waited for. It is only reported where the
+        loop may be the one that runs the caller.
     """
 
     code = "LM103"
