@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 
 from codemods.facts.flow import repeating_loop
 from codemods.facts.module import FunctionNode, Module
@@ -10,6 +11,17 @@ from codemods.facts.task_uses import Use
 from codemods.facts.tasks import tasks_of
 from codemods.facts.variables import bound_otherwise, own_names
 from codemods.rules.task_endings import only_cancels
+
+
+def first_free(names: tuple[str, ...], taken: Collection[str]) -> str:
+    """The first of ``names`` that is not ``taken``; the last one numbered if all are: ``left_2``."""
+    for name in names:
+        if name not in taken:
+            return name
+    number = 2
+    while f"{names[-1]}_{number}" in taken:
+        number += 1
+    return f"{names[-1]}_{number}"
 
 
 class Names:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from itertools import chain
 
 from codemods.facts.flow import TRIES
 from codemods.facts.loop_end import STEPS, LoopEnd
@@ -14,6 +12,7 @@ from codemods.facts.nodes import FUNCTIONS, start, tail
 from codemods.facts.variables import own_names
 from codemods.model import Operation
 from codemods.rewriting.operations import InsertAfter, InsertBefore, RemoveStatement, WrapInTry
+from codemods.rules.free_names import first_free
 from codemods.rules.main_results import targets
 
 _EXECUTOR_SINCE = (3, 9)
@@ -114,8 +113,8 @@ def _code(module: Module, end: LoopEnd, step: str, scope: ScopeNode, prefix: str
     if step in SHUTDOWN:
         return f"{loop}.{RUN}({loop}.{step}())"
     taken = own_names(scope) if isinstance(scope, FUNCTIONS) else module.all_identifiers()
-    pending = next(name for name in _numbered("pending") if name not in taken)
-    task = next(name for name in chain(["task"], _numbered("left")) if name not in taken)
+    pending = first_free(("pending",), taken)
+    task = first_free(("task", "left"), taken)
     return (
         f"{pending} = {prefix}all_tasks({loop})\n"
         f"for {task} in {pending}:\n"
@@ -123,11 +122,3 @@ def _code(module: Module, end: LoopEnd, step: str, scope: ScopeNode, prefix: str
         f"if {pending}:\n"
         f"    {loop}.{RUN}({prefix}gather(*{pending}, return_exceptions=True))"
     )
-
-
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    number = 2
-    while True:
-        yield f"{name}_{number}"
-        number += 1

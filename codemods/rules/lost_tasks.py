@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain
 
 from codemods.facts.loop_site import Site
 from codemods.facts.module import Module
@@ -13,6 +12,7 @@ from codemods.facts.nodes import start
 from codemods.facts.variables import Variables
 from codemods.model import Operation
 from codemods.rewriting.operations import InsertAfter, NameValue, WrapInTry
+from codemods.rules.free_names import first_free
 from codemods.rules.main_results import Range
 from codemods.rules.moving import START_INSIDE, is_append
 
@@ -43,7 +43,7 @@ def end_lost(module: Module, site: Site, pulled: list[ast.stmt], where: Range) -
         if not name:
             if not isinstance(module.parent(call), ast.Expr):
                 return START_INSIDE
-            name = next(n for n in _numbered("task") if n not in used)
+            name = first_free(("task",), used)
             used = {*used, name}
             named.append(NameValue(module.span(module.statement(call)), name))
         names.append(f"*{name}" if many else name)
@@ -94,16 +94,8 @@ def _cancelled(statement: ast.stmt) -> tuple[str, bool]:
 def _cancelling(name: str, used: set[str]) -> str:
     if not name.startswith("*"):
         return f"{name}.cancel()"
-    each = next(n for n in chain(["task"], _numbered("left")) if n not in used)
+    each = first_free(("task", "left"), used)
     return f"for {each} in {name[1:]}:\n    {each}.cancel()"
-
-
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    number = 2
-    while True:
-        yield f"{name}_{number}"
-        number += 1
 
 
 def _never_waited_for(module: Module, site: Site) -> Iterator[tuple[ast.Call, str, bool]]:

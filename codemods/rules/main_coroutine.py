@@ -13,6 +13,7 @@ from codemods.facts.nodes import FUNCTIONS
 from codemods.facts.runs import Group, options, starts_a_loop, starts_a_loop_unseen
 from codemods.model import Operation
 from codemods.rewriting.operations import AwaitArgument, ExtractCoroutine
+from codemods.rules.free_names import first_free
 from codemods.rules.main_results import Range, main_guard, results, targets
 
 _NAMES = ("main", "run_all", "async_main", "main_async", "amain")
@@ -159,14 +160,7 @@ def _gives(statement: ast.stmt, needed: list[str]) -> bool:
 
 def free_name(module: Module, names: tuple[str, ...], besides: Collection[str] = ()) -> str:
     """The first of ``names`` that occurs nowhere in the module; the last one numbered if all do."""
-    taken = module.all_identifiers().union(besides)
-    for name in names:
-        if name not in taken:
-            return name
-    number = 2
-    while f"{names[-1]}_{number}" in taken:
-        number += 1
-    return f"{names[-1]}_{number}"
+    return first_free(names, module.all_identifiers().union(besides))
 
 
 def _annotation(module: Module, group: Group, last: ast.stmt, needed: list[str]) -> str:
